@@ -1,0 +1,57 @@
+// One intercepted call on its way into a frame: what the generated wrappers fill in and the channel encodes.
+//
+// A wrapper asks BehaviourFor(); unless that is kOff it fills a Call, which lives on its stack and only points at the
+// caller's own arguments, and hands it to RecordBefore() and RecordAfter(). Nothing here allocates, waits (but for a synchronous
+// call or a full ring, within kStallBoundNs), or changes errno.
+#ifndef OCPWATCH_PRELOAD_RUNTIME_CALL_H_
+#define OCPWATCH_PRELOAD_RUNTIME_CALL_H_
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cstdint>
+
+#include "function_ids.h"  // Generated: enum class FunctionId : uint16_t { kNone = 0, kOpen, ... }
+
+namespace ocpwatch {
+
+// As ocpwatch.v1.Behaviour, whose header needs libprotobuf.
+enum class Behaviour : uint8_t { kOff = 0, kAfter = 1, kBeforeAndAfter = 2, kSynchronous = 3 };
+
+struct Call {
+  FunctionId function = FunctionId::kNone;
+  uint32_t id = 0;  // Set by RecordBefore.
+  const char* path = nullptr;
+  const char* path2 = nullptr;
+  int fd = AT_FDCWD;
+  int fd2 = AT_FDCWD;
+  uint32_t flags = 0;
+  uint32_t mode = 0;
+  uint64_t object = 0;
+  int64_t value = 0;
+  uint32_t child = 0;                  // Process number for the child of a fork or spawn.
+  uint32_t opaque = 0;                 // ocpwatch.v1.OpaqueReason
+  const char* const* argv = nullptr;
+  const char* const* environment = nullptr;  // Only sent where the session collects it.
+  // After the call:
+  int64_t result = 0;
+  int error = 0;                       // errno of a failed call, else 0.
+  const char* result_path = nullptr;
+  int64_t result_path_size = -1;       // Bytes of result_path; -1: it ends with a NUL.
+  int stat_fd = -1;                    // The descriptor whose fstat goes along; -1: none.
+};
+
+// What this session wants of a function; kOff where the process is not recorded. Starts the library if that has not
+// happened yet (a constructor that runs before ours may call).
+Behaviour BehaviourFor(FunctionId function);
+
+// Writes the BeforeCall for kBeforeAndAfter and kSynchronous (and waits for the answer); nothing for kAfter. May not
+// return: the daemon can answer Kill.
+void RecordBefore(Call& call, Behaviour behaviour);
+
+// Writes the AfterCall.
+void RecordAfter(const Call& call);
+
+}  // namespace ocpwatch
+
+#endif  // OCPWATCH_PRELOAD_RUNTIME_CALL_H_
