@@ -20,21 +20,22 @@
 namespace ocpwatch {
 
 using PathId = uint32_t;
+inline constexpr PathId kNoPath = UINT32_MAX;
 using CommandId = uint32_t;  // From 1 in order of appearance; 0 is none.
 
 // What a command did with a path. Bits of Use::kinds and of StoredUse.kinds.
 enum UseKind : uint32_t {
-  kRead = 1u << 0,       // Opened for reading (a file's content), mapped, loaded, or its link target read.
-  kWritten = 1u << 1,    // Opened for writing, made, or it is what a rename, link, symlink or mkdir left behind.
-  kMissing = 1u << 2,    // Looked for and not there (ENOENT, ENOTDIR).
-  kListed = 1u << 3,     // A directory whose names were read.
-  kRemoved = 1u << 4,    // Unlinked, rmdir, or renamed away.
-  kChecked = 1u << 5,    // stat, access, readlink, realpath: it was there.
-  kExecuted = 1u << 6,   // Executed as a program, or the interpreter of one. Also kRead.
+  kRead = 1u << 0,        // Opened for reading (a file's content), mapped, loaded, or its link target read.
+  kWritten = 1u << 1,     // Opened for writing, made, or it is what a rename, link, symlink or mkdir left behind.
+  kMissing = 1u << 2,     // Looked for and not there (ENOENT, ENOTDIR).
+  kListed = 1u << 3,      // A directory whose names were read.
+  kRemoved = 1u << 4,     // Unlinked, rmdir, or renamed away.
+  kChecked = 1u << 5,     // stat, access, readlink, realpath: it was there.
+  kExecuted = 1u << 6,    // Executed as a program, or the interpreter of one. Also kRead.
   kAttributes = 1u << 7,  // Mode, owner, times, xattr or length changed. Length also kWritten.
-  kCreated = 1u << 8,    // It did not exist before, as far as the call tells (O_EXCL, mkdir, symlink, mkstemp).
-  kDenied = 1u << 9,     // A call failed with an error other than not there.
-  kLoaded = 1u << 10,    // By the dynamic loader. Also kRead.
+  kCreated = 1u << 8,     // It did not exist before, as far as the call tells (O_EXCL, mkdir, symlink, mkstemp).
+  kDenied = 1u << 9,      // A call failed with an error other than not there.
+  kLoaded = 1u << 10,     // By the dynamic loader. Also kRead.
   kDirectory = 1u << 11,  // It is a directory, as a call showed.
   kInherited = 1u << 12,  // Written or read through a descriptor that was open at the exec. With kRead or kWritten.
 };
@@ -59,15 +60,19 @@ struct Command {
   uint64_t start_ns = 0;   // CLOCK_MONOTONIC
   uint64_t end_ns = 0;     // 0 while it runs.
   v1::EndKind end = v1::END_RUNNING;
-  int32_t end_value = 0;   // Exit status or signal.
+  int32_t end_value = 0;  // Exit status or signal.
   v1::OpaqueReason opaque = v1::OPAQUE_NONE;
   std::string opaque_detail;  // For people; may be empty.
   uint32_t forks = 0;
-  std::vector<Use> uses;   // In order of first use.
+  std::vector<Use> uses;  // In order of first use.
 };
 
 class Trace {
  public:
+  Trace() = default;
+  Trace(const Trace&) = delete;
+  Trace& operator=(const Trace&) = delete;
+
   PathId Intern(std::string_view path);
   const std::string& Path(PathId id) const { return paths_[id]; }
   size_t path_count() const { return paths_.size(); }
@@ -76,6 +81,8 @@ class Trace {
   void AddUse(CommandId command, PathId path, uint32_t kinds, uint64_t time_ns, int32_t error = 0);
 
   Command& NewCommand();  // Gets the next id.
+  // Takes the newest command back, as if it had never been; false if another one has come since.
+  bool DropNewest(CommandId id);
   Command* Find(CommandId id);
   const Command* Find(CommandId id) const;
   const std::deque<Command>& commands() const { return commands_; }
@@ -84,7 +91,7 @@ class Trace {
   size_t MemoryUse() const;
 
   v1::Truth truth;
-  v1::SessionEnd end;  // `how` not set while the session runs.
+  v1::SessionEnd end;     // `how` not set while the session runs.
   uint64_t start_ns = 0;  // CLOCK_MONOTONIC; the zero of a report's times.
   uint64_t events = 0;
   uint64_t processes = 0;
