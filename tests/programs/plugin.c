@@ -1,0 +1,2 @@
+// Loaded by accesses with dlopen.
+int plugin_value = 1;
