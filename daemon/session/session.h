@@ -20,13 +20,12 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "daemon/ingest/frame_sink.h"
+#include "daemon/ingest/ingest_target.h"
 #include "daemon/session/subscription.h"
 #include "daemon/session/trace.h"
 #include "ocpwatch/v1/session.pb.h"
 
 namespace ocpwatch {
-
-class Ring;
 
 struct SessionOptions {
   // id, name, mode, argv, cwd and behaviours. Start fills in what is left empty: times, host, kernel, version, uid,
@@ -38,17 +37,21 @@ struct SessionOptions {
   std::function<void(const v1::SessionRecord&)> on_change;
 };
 
-class Session final : public FrameSink {
+class Session final : public IngestTarget, public FrameSink {
  public:
   // Makes the ring and the log and starts the threads. Errors: of the log's file or of memory, for people.
-  static absl::StatusOr<std::unique_ptr<Session>> Start(SessionOptions options);
+  static absl::StatusOr<std::shared_ptr<Session>> Start(SessionOptions options);
   // Closes the session if that has not happened (end unknown, without lingering), and joins the threads.
   ~Session() override;
 
   const v1::SessionHeader& header() const;
-  Ring& ring();
 
-  // FrameSink. Any thread.
+  // IngestTarget.
+  FrameSink& sink() override { return *this; }
+  Ring& ring() override;
+  bool ProcessAlive(uint32_t process) const override;
+
+  // FrameSink.
   void OnFrame(const v1::Frame& frame, std::string_view bytes) override;
   void OnDamage(uint32_t process, std::string_view what, uint64_t frames) override;
 
@@ -69,9 +72,6 @@ class Session final : public FrameSink {
 
   // Listens to commands, or to every event. Ends with kClosed; drop the pointer to stop.
   std::shared_ptr<Subscription> Subscribe(bool events);
-
-  // Whether a process of this session lives, as far as the model and /proc can tell. Any thread.
-  bool ProcessAlive(uint32_t process) const;
 
  private:
   class Impl;

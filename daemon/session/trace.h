@@ -80,6 +80,9 @@ class Trace {
   // Adds a use, or joins it to what is known of (command, path).
   void AddUse(CommandId command, PathId path, uint32_t kinds, uint64_t time_ns, int32_t error = 0);
 
+  // Puts a use back as it was stored; nothing if (command, path) is there already or cannot be.
+  void RestoreUse(CommandId command, const Use& use);
+
   Command& NewCommand();  // Gets the next id.
   // Takes the newest command back, as if it had never been; false if another one has come since.
   bool DropNewest(CommandId id);
@@ -99,6 +102,7 @@ class Trace {
 
  private:
   std::deque<std::string> paths_;
+  size_t path_bytes_ = 0;
   absl::flat_hash_map<std::string_view, PathId> path_ids_;  // Views into paths_, whose elements never move.
   std::deque<Command> commands_;
   absl::flat_hash_map<uint64_t, uint32_t> use_index_;  // command << 32 | path -> position in Command::uses
