@@ -46,11 +46,14 @@ class FrameDecoder {
   const v1::Frame* Refuse(std::string_view reason);
   // The frame with protobuf's own checks passed, or null.
   v1::Frame* Parse(std::string_view bytes);
+  // The same for the usual order of fields; null if it is another one or the body cannot be parsed.
+  v1::Frame* ParseUsual(std::string_view bytes);
 
   v1::Frame proc_;
   v1::Frame before_;
   v1::Frame after_;
   v1::Frame other_;
+  v1::Frame* large_ = nullptr;  // Holds more memory than is worth keeping.
   uint32_t process_ = 0;
   std::string_view reason_;
 };

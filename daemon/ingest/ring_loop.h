@@ -20,10 +20,11 @@ class RingLoop {
   RingLoop& operator=(const RingLoop&) = delete;
 
   // Returns when everything that stood in the ring at the call has been delivered; false if that took longer than
-  // `timeout_ns`. Unfinished records are not waited for (RingReader::Hurry). Not with the target's mutex held.
+  // `timeout_ns`, because a writer has not finished its record, say. Not with the target's mutex held. Any thread.
   bool Flush(int64_t timeout_ns);
 
-  // Flushes once more, closes the ring and ends the thread. May be called more than once, by one thread at a time.
+  // Closes the ring, delivers what stands in it and ends the thread. Waits for an unfinished record of a living process
+  // for kBusyGraceNs, no longer. May be called more than once, by one thread at a time.
   void Stop();
 
   uint64_t frames() const { return reader_.frames(); }

@@ -62,11 +62,13 @@ class RingReader {
   // Ends the present or the next WaitForWork. Any thread.
   void Interrupt();
 
-  // From now on nobody is waited for longer than kBusyGraceNs: the command has ended.
+  // From now on nobody is waited for longer than kBusyGraceNs: the session is over.
   void Hurry() { hurry_.store(true, std::memory_order_relaxed); }
 
-  // Where the reader stands: everything before it has been delivered. Any thread.
-  uint64_t position() const { return delivered_.load(std::memory_order_acquire); }
+  // Everything before this position has been delivered. Any thread.
+  uint64_t position() const { return position_.load(std::memory_order_acquire); }
+  // How often Drain has found the end of what was ready. Any thread.
+  uint64_t ends_seen() const { return ends_seen_.load(std::memory_order_acquire); }
   // Frames given to the sink. Any thread.
   uint64_t frames() const { return frames_.load(std::memory_order_relaxed); }
 
@@ -74,18 +76,20 @@ class RingReader {
   void ReapReplySlots() { replies_.ReapDead(); }
 
  private:
-  enum class Step { kConsumed, kNothing, kBusy };
+  enum class Step { kProgress, kNothing, kLater };
   Step ReadRecord();
-  Step ReadFree(uint64_t word, uint64_t head);
-  Step ReadBusy(uint64_t word, uint64_t span_bytes);
-  bool SpanIsPossible(uint64_t word, uint64_t head, uint64_t* span_bytes);
-  void Deliver(uint64_t position, uint64_t bytes);
+  Step ReadFree(std::atomic<uint64_t>& state);
+  Step ReadBusy(std::atomic<uint64_t>& state, uint64_t word, uint64_t span);
+  bool SpanIsPossible(uint64_t word, uint64_t* span);
+  bool HeadIsPossible(uint64_t head) const;
+  void Deliver(uint64_t bytes);
   void EndStream(uint32_t process, std::string_view why);
-  bool KnownProcess(uint32_t process);
-  void Consume(uint64_t span_bytes);
+  bool NumberWasGivenOut(uint32_t process);
+  void Consume(uint64_t span);
+  void FreeForNextLap(uint64_t span);
   void PublishTail();
-  void Resynchronise(std::string_view why);
-  void ResetRing();
+  Step Resynchronise(std::string_view why);
+  void BeginNewLap();
   void CheckCounters();
   bool SomethingAtTail();
   bool RoomIsNeeded();
@@ -100,17 +104,20 @@ class RingReader {
 
   uint64_t tail_ = 0;            // The truth; header_.tail only tells the writers.
   uint64_t published_tail_ = 0;  // What header_.tail was last set to.
+  uint64_t known_head_ = 0;      // A head that was possible: records before it need no look at the shared one.
   uint64_t busy_word_ = 0;       // The unfinished record at tail_, 0: none.
   int64_t busy_since_ns_ = 0;
-  int64_t idle_since_ns_ = 0;
+  int64_t idle_since_ns_ = 0;  // 0: not idle.
   int fruitless_wakes_ = 0;
+  bool back_off_ = false;  // The ring was garbage: no hurry to look at it again.
   uint64_t seen_lost_frames_ = 0;
-  uint64_t known_processes_ = 2;  // Numbers below have been given out.
   bool seen_abandoned_ = false;
+  uint64_t given_out_ = 2;  // Process numbers below have been given out.
   absl::flat_hash_set<uint32_t> ended_;
   std::atomic<bool> hurry_{false};
   std::atomic<bool> interrupted_{false};
-  std::atomic<uint64_t> delivered_{0};
+  std::atomic<uint64_t> position_{0};
+  std::atomic<uint64_t> ends_seen_{0};
   std::atomic<uint64_t> frames_{0};
 };
 

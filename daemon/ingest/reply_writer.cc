@@ -1,0 +1,47 @@
+#include "daemon/ingest/reply_writer.h"
+
+#include "daemon/ingest/futex.h"
+
+namespace ocpwatch {
+namespace {
+
+constexpr uint32_t kUnused = static_cast<uint32_t>(ReplyState::kUnused);
+constexpr uint32_t kWaiting = static_cast<uint32_t>(ReplyState::kWaiting);
+constexpr uint32_t kAnswered = static_cast<uint32_t>(ReplyState::kAnswered);
+
+}  // namespace
+
+ReplyWriter::ReplyWriter(IngestTarget& target) : target_(target), ring_(target.ring()) {}
+
+bool ReplyWriter::Answer(const v1::Frame& frame) {
+  const uint32_t number = frame.before().reply_slot();
+  if (number == 0 || number > kReplySlots) return false;
+  ReplySlot& slot = ring_.header().replies[number - 1];
+  if (slot.state.load(std::memory_order_acquire) != kWaiting) return true;
+  if (std::atomic_ref(slot.process).load(std::memory_order_relaxed) != frame.process()) return true;
+
+  v1::Reply reply = target_.decider().Decide(frame);
+  // What does not fit a slot would never be answered; a Proceed or Kill has ten bytes.
+  if (reply.ByteSizeLong() > kReplyBytes) reply.mutable_proceed();
+  std::atomic_ref(slot.size).store(static_cast<uint32_t>(reply.ByteSizeLong()), std::memory_order_relaxed);
+  reply.SerializeToArray(slot.reply, kReplyBytes);
+  uint32_t expected = kWaiting;
+  if (slot.state.compare_exchange_strong(expected, kAnswered)) FutexWakeAll(slot.state);
+  return true;
+}
+
+void ReplyWriter::ReapDead() {
+  for (uint32_t i = 0; i < kReplySlots; ++i) {
+    ReplySlot& slot = ring_.header().replies[i];
+    uint32_t state = slot.state.load(std::memory_order_acquire);
+    const uint32_t process = std::atomic_ref(slot.process).load(std::memory_order_relaxed);
+    if (state == kUnused || process == 0 || target_.ProcessAlive(process)) {
+      suspects_[i] = 0;
+      continue;
+    }
+    if (suspects_[i] == process) slot.state.compare_exchange_strong(state, kUnused);
+    suspects_[i] = process;
+  }
+}
+
+}  // namespace ocpwatch
