@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "daemon/session/trace.h"
@@ -51,14 +52,17 @@ class LogReader {
   explicit LogReader(int fd) : fd_(fd) {}
   enum class Block { kRead, kEnd, kBroken };
   Block ReadBlock();
+  Block Torn(std::string what, bool tear);
+  std::string_view Window(size_t size);
   bool NextMessage(v1::Event* event, bool* broken);
 
   const int fd_;
   v1::SessionHeader header_;
   LogEnding ending_ = LogEnding::kNotRead;
   std::string damage_;
-  uint64_t offset_ = 0;     // In the file, of the next block.
-  std::string compressed_;  // Bytes of the file from window_offset_ on.
+  bool damage_is_tear_ = false;  // The rest may still come.
+  uint64_t offset_ = 0;          // In the file, of the next block.
+  std::string compressed_;       // Bytes of the file from window_offset_ on.
   uint64_t window_offset_ = 0;
   std::string block_;    // Decompressed.
   size_t position_ = 0;  // In block_.
@@ -79,6 +83,10 @@ absl::StatusOr<std::unique_ptr<LoadedLog>> LoadLog(const std::string& path);
 
 // The same, always by replay.
 absl::StatusOr<std::unique_ptr<LoadedLog>> ReplayLog(const std::string& path);
+
+// What of a row a header and a model tell: everything but state, log and log_bytes. The notes are NotSeen() of truth.h.
+v1::SessionRecord DescribeHeader(const v1::SessionHeader& header);
+void DescribeTrace(const Trace& trace, v1::SessionRecord* record);
 
 // The row of a session as its log tells it. `state` is FINISHED for a complete log, else INTERRUPTED.
 v1::SessionRecord MakeRecord(const LoadedLog& log, const std::string& path);
