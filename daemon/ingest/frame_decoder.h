@@ -4,7 +4,7 @@
 // exist; paths and lists are bounded, so that nothing behind this has to be afraid of sizes. What a frame *means*
 // (whether its descriptor was ever opened) is the model's business.
 //
-// Parsing makes no allocation in the steady state. Protobuf frees the members of a oneof whenever it is cleared, so
+// Parsing hardly allocates in the steady state. Protobuf frees the members of a oneof whenever it is cleared, so
 // there is one Frame for each kind of body, whose parts keep their memory; the two fields before the body are read by
 // hand. A frame that is encoded in any other order is parsed by protobuf alone, into a frame of its own.
 //

@@ -20,8 +20,8 @@ class ReplyWriter {
  public:
   explicit ReplyWriter(IngestTarget& target);
 
-  // Asks the decider about `frame`, which has a BeforeCall with reply_slot != 0, and writes the answer. Does nothing if its
-  // process does not wait in that slot: it is gone. False if there is no such slot.
+  // Asks the decider about `frame`, which has a BeforeCall with reply_slot != 0, and writes the answer. Does nothing if
+  // its process does not wait in that slot: it is gone. False if there is no such slot.
   bool Answer(const v1::Frame& frame);
 
   // Frees the slots that dead processes hold. A slot has to be seen twice, with at least one call in between, since its

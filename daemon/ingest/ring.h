@@ -21,11 +21,14 @@
 
 namespace ocpwatch {
 
+// The longest frame and the gap before it that it would not fit into, twice: two writers of such frames can alternate.
+inline constexpr uint64_t kMinDataSize = 4 * uint64_t{kMaxFrame};
+
 struct RingOptions {
   // A v1::Behaviour for each FunctionId from 0 on, at most kMaxFunctions; the rest is off.
   std::span<const unsigned char> behaviours;
   bool collect_environment = false;
-  // A power of two, at least twice the longest frame. Tests take a small one.
+  // A power of two, at least kMinDataSize. Tests take a small one.
   uint64_t data_size = kRingDataSize;
 };
 

@@ -1,0 +1,103 @@
+// A session that only remembers what it was given.
+#ifndef OCPWATCH_TESTS_UNIT_INGEST_FAKE_TARGET_H_
+#define OCPWATCH_TESTS_UNIT_INGEST_FAKE_TARGET_H_
+
+#include <catch2/catch.hpp>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "daemon/ingest/ingest_target.h"
+#include "daemon/ingest/ring.h"
+
+namespace ocpwatch {
+
+struct Damage {
+  uint32_t process;
+  std::string what;
+  uint64_t frames;
+};
+
+class FakeTarget final : public IngestTarget, public FrameSink, public CallDecider {
+ public:
+  explicit FakeTarget(uint64_t data_size = kRingDataSize) {
+    RingOptions options;
+    options.data_size = data_size;
+    auto ring = Ring::Create(options);
+    REQUIRE(ring.ok());
+    ring_ = std::move(*ring);
+  }
+
+  FrameSink& sink() override { return *this; }
+  CallDecider& decider() override { return *this; }
+  Ring& ring() override { return *ring_; }
+  bool ProcessAlive(uint32_t process) const override {
+    const std::lock_guard lock(own_);
+    return dead_.count(process) == 0;
+  }
+
+  void OnFrame(const v1::Frame& frame, std::string_view bytes) override {
+    const std::lock_guard lock(own_);
+    if (keep) frames_.push_back(frame);
+    const int64_t serial = frame.after().result();
+    if (frame.has_after() && serial != next_[frame.process()]++) ++out_of_order_;
+    ++count_;
+    bytes_ += bytes.size();
+  }
+  void OnDamage(uint32_t process, std::string_view what, uint64_t frames) override {
+    const std::lock_guard lock(own_);
+    damage_.push_back({process, std::string(what), frames});
+  }
+  v1::Reply Decide(const v1::Frame& frame) override {
+    v1::Reply reply;
+    if (frame.before().value() == 0) {
+      reply.mutable_proceed();
+    } else {
+      reply.mutable_kill()->set_exit_status(static_cast<int>(frame.before().value()));
+    }
+    return reply;
+  }
+
+  void Kill(uint32_t process) {
+    const std::lock_guard lock(own_);
+    dead_.insert(process);
+  }
+  std::vector<v1::Frame> frames() const {
+    const std::lock_guard lock(own_);
+    return frames_;
+  }
+  std::vector<Damage> damage() const {
+    const std::lock_guard lock(own_);
+    return damage_;
+  }
+  uint64_t count() const {
+    const std::lock_guard lock(own_);
+    return count_;
+  }
+  uint64_t out_of_order() const {
+    const std::lock_guard lock(own_);
+    return out_of_order_;
+  }
+
+  bool keep = true;  // The frames, not only their number. Set before any comes.
+
+ private:
+  mutable std::mutex own_;
+  std::unique_ptr<Ring> ring_;
+  std::vector<v1::Frame> frames_;
+  std::vector<Damage> damage_;
+  std::set<uint32_t> dead_;
+  std::map<uint32_t, int64_t> next_;  // Serial number (TestFrame) that each process has to send next.
+  uint64_t count_ = 0;
+  uint64_t bytes_ = 0;
+  uint64_t out_of_order_ = 0;
+};
+
+}  // namespace ocpwatch
+
+#endif  // OCPWATCH_TESTS_UNIT_INGEST_FAKE_TARGET_H_
