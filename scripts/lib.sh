@@ -16,11 +16,11 @@ run_packages=(
 test_packages=(
   "${run_packages[@]}"
   catch2 ccache clang-14 libclang-rt-14-dev clang-tidy-14 clang-format-14
-  python3 strace tmux musl-tools fakeroot systemd dpkg-dev attr libcap2-bin zstd util-linux
+  python3 strace tmux musl-tools fakeroot systemd attr libcap2-bin zstd xz-utils
 )
 
 # Besides, to measure.
-bench_packages=("${run_packages[@]}" strace bear dpkg-dev)
+bench_packages=("${run_packages[@]}" strace bear xz-utils)
 
 say() { printf '%s\n' "$*" >&2; }
 
