@@ -20,7 +20,7 @@ test_packages=(
 )
 
 # Besides, to measure.
-bench_packages=("${run_packages[@]}" strace bear xz-utils)
+bench_packages=("${test_packages[@]}" bear)
 
 say() { printf '%s\n' "$*" >&2; }
 
