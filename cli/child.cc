@@ -1,0 +1,251 @@
+#include "cli/child.h"
+
+#include <errno.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+
+namespace ocpwatch {
+namespace {
+
+constexpr int kNotFound = 127;
+constexpr int kNotExecutable = 126;
+
+// Those that mean the command, not us. SIGTSTP too: the terminal stops the whole group, but a program that handles it
+// (an editor) first puts the terminal in order, and the shell must not take over before it has stopped.
+constexpr std::array<int, 7> kForCommand = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGTSTP};
+
+std::atomic<pid_t> command_pid{0};
+std::atomic<uint64_t> early_signals{0};  // By number: came before the command had a pid.
+
+void PassOn(int signal, siginfo_t* info, void*) {
+  // From the terminal (SI_KERNEL) the command has got it as well as we have.
+  if (info->si_code > 0) return;
+  const int saved = errno;
+  const pid_t pid = command_pid.load();
+  // A command that signals its own group (an editor that stops itself by kill(0, SIGTSTP)) does not mean itself twice.
+  const bool to_group = info->si_pid == pid || (signal == SIGTSTP && getpgid(info->si_pid) == getpgrp());
+  if (to_group) {
+    errno = saved;
+    return;
+  }
+  if (pid > 0) {
+    kill(pid, signal);
+  } else {
+    early_signals.fetch_or(uint64_t{1} << signal);
+  }
+  errno = saved;
+}
+
+// Handlers for kForCommand while it lives. An exec sets handlers back to the default, so the command gets what we had.
+class Handlers {
+ public:
+  explicit Handlers(const StartState& start) {
+    struct sigaction action = {};
+    action.sa_sigaction = PassOn;
+    action.sa_flags = SA_SIGINFO | SA_RESTART;
+    sigemptyset(&action.sa_mask);
+    for (const int signal : kForCommand) {
+      if (!start.ignored(signal)) sigaction(signal, &action, nullptr);
+    }
+    // Where it is ignored, the kernel reaps children by itself and their status is lost.
+    if (start.ignored(SIGCHLD)) signal(SIGCHLD, SIG_DFL);
+  }
+  ~Handlers() {
+    for (const int signal : kForCommand) {
+      struct sigaction action = {};
+      sigaction(signal, nullptr, &action);
+      if ((action.sa_flags & SA_SIGINFO) != 0 && action.sa_sigaction == PassOn) ::signal(signal, SIG_DFL);
+    }
+  }
+  Handlers(const Handlers&) = delete;
+  Handlers& operator=(const Handlers&) = delete;
+};
+
+// Stops this process as `signal` of the terminal stopped the command, so that the shell sees its job stop; returns when
+// it goes on. Not for SIGSTOP: whoever stops the command alone may continue it alone, and we must be there at its end.
+void StopLike(int signal) {
+  struct sigaction fallback = {};
+  fallback.sa_handler = SIG_DFL;
+  struct sigaction ours = {};
+  sigset_t one;
+  sigset_t mask;
+  sigemptyset(&one);
+  sigaddset(&one, signal);
+  sigaction(signal, &fallback, &ours);
+  pthread_sigmask(SIG_UNBLOCK, &one, &mask);
+  kill(getpid(), signal);
+  pthread_sigmask(SIG_SETMASK, &mask, nullptr);
+  sigaction(signal, &ours, nullptr);
+}
+
+// The shell continues the whole group, so the command need not be told, and a second SIGCONT would redraw an editor
+// twice; but somebody may have continued us alone. 20 ms are what a busy machine may need to get to the second member.
+bool GoesOn(pid_t pid) {
+  for (int attempt = 0; attempt < 10; ++attempt) {
+    siginfo_t info = {};
+    if (waitid(P_PID, static_cast<id_t>(pid), &info, WCONTINUED | WEXITED | WNOHANG | WNOWAIT) == 0 &&
+        info.si_pid == pid) {
+      return true;
+    }
+    const timespec pause = {0, 2'000'000};
+    nanosleep(&pause, nullptr);
+  }
+  return false;
+}
+
+int Spawn(const StartState& start, const std::string& program, const std::vector<std::string>& argv,
+          const std::vector<std::string>& environment, pid_t* pid) {
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setsigmask(&attributes, &start.mask());
+  // What we or gRPC ignore (SIGPIPE) and the user did not.
+  sigset_t defaults;
+  sigemptyset(&defaults);
+  for (int signal = 1; signal < NSIG; ++signal) {
+    if (!start.ignored(signal)) sigaddset(&defaults, signal);
+  }
+  posix_spawnattr_setsigdefault(&attributes, &defaults);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  const auto pointers = [](const std::vector<std::string>& words) {
+    std::vector<char*> result;
+    result.reserve(words.size() + 1);
+    for (const std::string& word : words) result.push_back(const_cast<char*>(word.c_str()));
+    result.push_back(nullptr);
+    return result;
+  };
+  const std::vector<char*> arguments = pointers(argv);
+  const std::vector<char*> variables = pointers(environment);
+  const int error = posix_spawn(pid, program.c_str(), nullptr, &attributes, arguments.data(), variables.data());
+  posix_spawnattr_destroy(&attributes);
+  return error;
+}
+
+ChildEnd NotStarted(const std::string& name, int error) {
+  ChildEnd end;
+  end.kind = ChildEnd::kNotStarted;
+  end.value = error == ENOENT ? kNotFound : kNotExecutable;
+  if (error == ENOENT) {
+    end.reason = name.find('/') == std::string::npos ? name + ": command not found in PATH" : name + ": no such file";
+  } else {
+    end.reason = name + ": cannot be executed: " + strerror(error);
+  }
+  return end;
+}
+
+std::string PathOf(const std::vector<std::string>& environment) {
+  for (const std::string& variable : environment) {
+    if (variable.compare(0, 5, "PATH=") == 0) return variable.substr(5);
+  }
+  return "/bin:/usr/bin";  // As execvp without a PATH.
+}
+
+}  // namespace
+
+StartState::StartState() {
+  pthread_sigmask(SIG_SETMASK, nullptr, &mask_);
+  for (int signal = 1; signal < NSIG; ++signal) {
+    struct sigaction action = {};
+    ignored_[static_cast<size_t>(signal)] = sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+  }
+}
+
+std::string FindProgram(const std::string& name, const std::string& path, int* error) {
+  *error = ENOENT;
+  if (name.find('/') != std::string::npos) return name;
+  if (name.empty()) return "";
+  size_t begin = 0;
+  while (true) {
+    const size_t end = std::min(path.find(':', begin), path.size());
+    const std::string directory = path.substr(begin, end - begin);
+    const std::string candidate = directory.empty() ? name : directory + "/" + name;
+    struct stat status = {};
+    if (stat(candidate.c_str(), &status) == 0 && S_ISREG(status.st_mode)) {
+      if (access(candidate.c_str(), X_OK) == 0) return candidate;
+      *error = EACCES;
+    }
+    if (end == path.size()) return "";
+    begin = end + 1;
+  }
+}
+
+ChildEnd RunChild(const StartState& start, const std::vector<std::string>& argv,
+                  const std::vector<std::string>& environment) {
+  int error = 0;
+  const std::string program = FindProgram(argv[0], PathOf(environment), &error);
+  if (program.empty()) return NotStarted(argv[0], error);
+
+  const Handlers handlers(start);
+  command_pid = 0;
+  early_signals = 0;
+  pid_t pid = 0;
+  error = Spawn(start, program, argv, environment, &pid);
+  if (error == ENOEXEC) {  // A script without #!: execvp and the shells give it to sh.
+    std::vector<std::string> script = {"/bin/sh", program};
+    script.insert(script.end(), argv.begin() + 1, argv.end());
+    error = Spawn(start, script[0], script, environment, &pid);
+  }
+  if (error != 0) return NotStarted(argv[0], error);
+  command_pid = pid;
+  const uint64_t early = early_signals.exchange(0);
+  for (const int signal : kForCommand) {
+    if ((early >> signal & 1) != 0) kill(pid, signal);
+  }
+
+  while (true) {
+    siginfo_t info = {};
+    // WNOWAIT: until it is reaped, the pid that the handler knows is the command's and nobody else's.
+    if (waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WSTOPPED | WNOWAIT) != 0) {
+      if (errno == EINTR) continue;
+      command_pid = 0;
+      ChildEnd lost;
+      lost.kind = ChildEnd::kExited;
+      lost.value = kNotFound;
+      lost.reason = std::string("cannot wait for the command: ") + strerror(errno);
+      return lost;
+    }
+    const bool stopped = info.si_code == CLD_STOPPED || info.si_code == CLD_TRAPPED;
+    if (!stopped) command_pid = 0;
+    int status = 0;
+    while (waitpid(pid, &status, WUNTRACED) == -1 && errno == EINTR) {
+    }
+    if (WIFSTOPPED(status)) {
+      if (WSTOPSIG(status) == SIGSTOP) continue;
+      StopLike(WSTOPSIG(status));
+      if (!GoesOn(pid)) kill(pid, SIGCONT);
+      continue;
+    }
+    ChildEnd end;
+    end.kind = WIFSIGNALED(status) ? ChildEnd::kSignalled : ChildEnd::kExited;
+    end.value = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+    return end;
+  }
+}
+
+void EndLike(const ChildEnd& end) {
+  fflush(nullptr);
+  if (end.kind == ChildEnd::kSignalled) {
+    const rlimit none = {0, 0};
+    setrlimit(RLIMIT_CORE, &none);
+    signal(end.value, SIG_DFL);
+    sigset_t one;
+    sigemptyset(&one);
+    sigaddset(&one, end.value);
+    sigprocmask(SIG_UNBLOCK, &one, nullptr);
+    kill(getpid(), end.value);
+    _exit(128 + end.value);
+  }
+  // Not exit(): gRPC's threads need not be taken apart for a process that ends.
+  _exit(end.value);
+}
+
+}  // namespace ocpwatch
