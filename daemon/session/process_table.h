@@ -11,14 +11,14 @@
 #include "absl/container/flat_hash_map.h"
 #include "daemon/session/descriptor_table.h"
 #include "daemon/session/trace.h"
+#include "ocpwatch/v1/functions.pb.h"
 #include "ocpwatch/v1/intercept.pb.h"
 
 namespace ocpwatch {
 
 // One of the things that posix_spawn does in the child.
-struct FileAction {
-  enum class Kind : uint8_t { kNone, kOpen, kClose, kDup2, kChdir, kFchdir, kCloseFrom, kInit, kDestroy };
-  Kind kind = Kind::kNone;
+struct SpawnAction {
+  v1::FileAction kind = v1::FILE_ACTION_OTHER;
   int32_t fd = -1;
   int32_t fd2 = -1;
   uint32_t flags = 0;
@@ -54,7 +54,7 @@ struct Process {
   DescriptorTable descriptors;
   std::unique_ptr<PendingExec> pending;
   // By the address of the posix_spawn_file_actions_t. Null: none.
-  std::unique_ptr<absl::flat_hash_map<uint64_t, std::vector<FileAction>>> actions;
+  std::unique_ptr<absl::flat_hash_map<uint64_t, std::vector<SpawnAction>>> actions;
 };
 
 class ProcessTable {

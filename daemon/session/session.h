@@ -21,6 +21,7 @@
 #include "absl/time/time.h"
 #include "daemon/ingest/frame_sink.h"
 #include "daemon/ingest/ingest_target.h"
+#include "daemon/session/append_file.h"
 #include "daemon/session/subscription.h"
 #include "daemon/session/trace.h"
 #include "ocpwatch/v1/session.pb.h"
@@ -32,6 +33,8 @@ struct SessionOptions {
   // and functions and ops from the call table; behaviours too (the table's defaults for the mode).
   v1::SessionHeader header;
   std::string log_path;
+  // For tests: written instead of a new file at log_path.
+  std::unique_ptr<AppendFile> log_file;
   // Called when the state has changed (LINGERING, FINISHED), without any lock, from a thread of the session or from
   // Finish. May not destroy the session.
   std::function<void(const v1::SessionRecord&)> on_change;

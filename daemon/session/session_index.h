@@ -48,7 +48,7 @@ class SessionIndex {
 
  private:
   SessionIndex(std::string directory, sqlite3* database) : directory_(std::move(directory)), database_(database) {}
-  absl::Status Prepare();
+  absl::Status MarkInterrupted();
   absl::Status RebuildFromLogs();
   absl::Status WriteRow(const v1::SessionRecord& record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

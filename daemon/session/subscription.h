@@ -22,10 +22,10 @@ struct Notification {
   Kind kind = Kind::kClosed;
   CommandId command = 0;  // Look it up by Session::WithTrace; it may have been taken back.
   // Of kEvent:
-  v1::Event event;  // frame or damage
-  Applied applied;
-  std::string path;  // Absolute; empty where there is none.
-  std::string path2;
+  v1::Event event{};  // frame or damage
+  Applied applied{};
+  std::string path{};  // Absolute; empty where there is none.
+  std::string path2{};
 };
 
 class Subscription {

@@ -9,25 +9,6 @@
 
 namespace ocpwatch {
 
-namespace {
-
-// The functions that fill a posix_spawn_file_actions_t share one Op; what tells them apart is the name.
-FileAction::Kind ActionOf(std::string_view name) {
-  using Kind = FileAction::Kind;
-  static constexpr std::pair<std::string_view, Kind> kNames[] = {
-      {"addopen", Kind::kOpen},     {"addclosefrom", Kind::kCloseFrom},
-      {"addclose", Kind::kClose},   {"adddup2", Kind::kDup2},
-      {"addfchdir", Kind::kFchdir}, {"addchdir", Kind::kChdir},
-      {"destroy", Kind::kDestroy},  {"init", Kind::kInit},
-  };
-  for (const auto& [part, kind] : kNames) {
-    if (name.find(part) != std::string_view::npos) return kind;
-  }
-  return Kind::kNone;
-}
-
-}  // namespace
-
 Tracker::Tracker(Trace* trace, TrackerObserver* observer) : impl_(std::make_unique<Impl>(trace, observer)) {}
 Tracker::~Tracker() = default;
 
@@ -89,23 +70,18 @@ void Tracker::Impl::Begin(const v1::SessionHeader& header) {
   session_cwd_ = slash_;
   if (ResolvePath("/", "/", header.cwd(), &resolved_)) session_cwd_ = trace_.Intern(resolved_);
   session_argv_.assign(header.argv().begin(), header.argv().end());
-  const auto functions = static_cast<size_t>(std::max(header.ops_size(), header.functions_size()));
-  functions_.assign(functions, {});
-  for (int id = 0; id < header.ops_size(); ++id) {
-    const auto op = static_cast<int>(header.ops(id));
-    if (!v1::Op_IsValid(op)) continue;
-    functions_[id].op = static_cast<v1::Op>(op);
-    if (op == v1::OP_FILE_ACTION && id < header.functions_size()) {
-      functions_[id].action = ActionOf(header.functions(id));
-    }
+  ops_.clear();
+  for (const uint32_t number : header.ops()) {
+    const auto op = static_cast<int>(number);
+    ops_.push_back(v1::Op_IsValid(op) ? static_cast<v1::Op>(op) : v1::OP_NONE);
   }
-  trace_.calls.assign(functions, 0);
+  trace_.calls.assign(ops_.size(), 0);
 }
 
-const Tracker::Impl::Function& Tracker::Impl::FunctionOf(uint32_t id) {
-  if (id < functions_.size()) return functions_[id];
+v1::Op Tracker::Impl::OpOf(uint32_t function) {
+  if (function < ops_.size()) return ops_[function];
   NoteGap("There were calls of functions that the session's call table does not have.");
-  return none_;
+  return v1::OP_NONE;
 }
 
 void Tracker::Impl::Count(uint32_t function) {
@@ -159,7 +135,7 @@ Applied Tracker::Impl::OnFrame(const v1::Frame& frame) {
 }
 
 void Tracker::Impl::OnBefore(const Context& context, const v1::BeforeCall& call) {
-  const v1::Op op = FunctionOf(call.function()).op;
+  const v1::Op op = OpOf(call.function());
   switch (op) {
     case v1::OP_EXEC:
       OnExec(context, call);
@@ -185,11 +161,11 @@ void Tracker::Impl::OnBefore(const Context& context, const v1::BeforeCall& call)
 }
 
 void Tracker::Impl::OnAfter(const Context& context, const v1::AfterCall& call) {
-  const Function& function = FunctionOf(call.function());
-  if (function.op != v1::OP_EXEC) Count(call.function());  // An exec was counted before it was made.
+  const v1::Op op = OpOf(call.function());
+  if (op != v1::OP_EXEC) Count(call.function());  // An exec was counted before it was made.
   v1::OpaqueReason opaque = call.opaque();
   std::string detail;
-  switch (function.op) {
+  switch (op) {
     case v1::OP_NONE:
     case v1::OP_KILL:
       break;
@@ -213,7 +189,7 @@ void Tracker::Impl::OnAfter(const Context& context, const v1::AfterCall& call) {
       detail = absl::StrCat("system call ", call.value());
       break;
     case v1::OP_FILE_ACTION:
-      OnFileAction(context, function.action, call);
+      OnFileAction(context, call);
       break;
     case v1::OP_CLOSE:
     case v1::OP_CLOSE_RANGE:
@@ -221,13 +197,13 @@ void Tracker::Impl::OnAfter(const Context& context, const v1::AfterCall& call) {
     case v1::OP_FCNTL:
     case v1::OP_NEW_FD:
     case v1::OP_FD_FLAGS:
-      OnDescriptorCall(context, function.op, call);
+      OnDescriptorCall(context, op, call);
       break;
     default:
-      OnFileCall(context, function.op, call);
+      OnFileCall(context, op, call);
       break;
   }
-  if (opaque != v1::OPAQUE_NONE && function.op != v1::OP_EXEC) {
+  if (opaque != v1::OPAQUE_NONE && op != v1::OP_EXEC) {
     MarkOpaque(context.process.command, opaque, std::move(detail));
   }
 }

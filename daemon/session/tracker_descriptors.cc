@@ -49,20 +49,22 @@ void Tracker::Impl::OnDescriptorCall(const Context& context, v1::Op op, const v1
   }
 }
 
-void Tracker::Impl::OnFileAction(const Context& context, FileAction::Kind kind, const v1::AfterCall& call) {
-  using Kind = FileAction::Kind;
-  if (call.error() != 0 || kind == Kind::kNone) return;
+void Tracker::Impl::OnFileAction(const Context& context, const v1::AfterCall& call) {
+  const auto number = static_cast<int>(call.value());
+  if (call.error() != 0 || call.value() != number || !v1::FileAction_IsValid(number)) return;
+  const auto kind = static_cast<v1::FileAction>(number);
+  if (kind == v1::FILE_ACTION_OTHER) return;
   auto& objects = context.process.actions;
-  if (kind == Kind::kInit || kind == Kind::kDestroy) {
+  if (kind == v1::FILE_ACTION_INIT || kind == v1::FILE_ACTION_DESTROY) {
     if (objects != nullptr) objects->erase(call.object());
     return;
   }
-  if (objects == nullptr) objects = std::make_unique<absl::flat_hash_map<uint64_t, std::vector<FileAction>>>();
+  if (objects == nullptr) objects = std::make_unique<absl::flat_hash_map<uint64_t, std::vector<SpawnAction>>>();
   if (objects->size() >= kMaxActionObjects && !objects->contains(call.object())) {
     NoteGap("A program has more spawn file actions than are followed.");
     return;
   }
-  std::vector<FileAction>& actions = (*objects)[call.object()];
+  std::vector<SpawnAction>& actions = (*objects)[call.object()];
   if (actions.size() >= kMaxActions) {
     NoteGap("A program has more spawn file actions than are followed.");
     return;
@@ -70,13 +72,12 @@ void Tracker::Impl::OnFileAction(const Context& context, FileAction::Kind kind, 
   actions.push_back({.kind = kind, .fd = call.fd(), .fd2 = call.fd2(), .flags = call.flags(), .path = call.path()});
 }
 
-void Tracker::Impl::ApplyFileActions(const Context& child, const std::vector<FileAction>& actions) {
-  using Kind = FileAction::Kind;
+void Tracker::Impl::ApplyFileActions(const Context& child, const std::vector<SpawnAction>& actions) {
   Process& process = child.process;
   DescriptorTable& descriptors = process.descriptors;
-  for (const FileAction& action : actions) {
+  for (const SpawnAction& action : actions) {
     switch (action.kind) {
-      case Kind::kOpen: {
+      case v1::FILE_ACTION_OPEN: {
         const PathId path = action.path.empty() ? kNoPath : Resolve(process, action.path, AT_FDCWD);
         descriptors.Close(action.fd);
         if (path == kNoPath) break;
@@ -92,20 +93,20 @@ void Tracker::Impl::ApplyFileActions(const Context& child, const std::vector<Fil
         descriptors.Set(action.fd, opened);
         break;
       }
-      case Kind::kClose:
+      case v1::FILE_ACTION_CLOSE:
         descriptors.Close(action.fd);
         break;
-      case Kind::kDup2:
+      case v1::FILE_ACTION_DUP2:
         if (action.fd == action.fd2) {
           descriptors.SetCloseOnExec(action.fd, false);  // So says POSIX of this case.
         } else {
           descriptors.Duplicate(action.fd, action.fd2, false);
         }
         break;
-      case Kind::kChdir:
-      case Kind::kFchdir: {
+      case v1::FILE_ACTION_CHDIR:
+      case v1::FILE_ACTION_FCHDIR: {
         PathId directory = kNoPath;
-        if (action.kind == Kind::kFchdir) {
+        if (action.kind == v1::FILE_ACTION_FCHDIR) {
           directory = Resolve(process, "", action.fd);
         } else if (!action.path.empty()) {
           directory = Resolve(process, action.path, AT_FDCWD);
@@ -113,12 +114,10 @@ void Tracker::Impl::ApplyFileActions(const Context& child, const std::vector<Fil
         if (directory != kNoPath) process.cwd = directory;
         break;
       }
-      case Kind::kCloseFrom:
+      case v1::FILE_ACTION_CLOSEFROM:
         descriptors.CloseRange(static_cast<uint32_t>(action.fd), UINT32_MAX);
         break;
-      case Kind::kNone:
-      case Kind::kInit:
-      case Kind::kDestroy:
+      default:
         break;
     }
   }

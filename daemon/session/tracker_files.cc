@@ -192,7 +192,7 @@ void Tracker::Impl::OnFileCall(const Context& context, v1::Op op, const v1::Afte
 
 void Tracker::Impl::OnOpen(const Context& context, const v1::AfterCall& call) {
   Process& process = context.process;
-  const bool reopen = FunctionOf(call.function()).op == v1::OP_REOPEN;
+  const bool reopen = OpOf(call.function()) == v1::OP_REOPEN;
   if (call.path().empty()) return;  // Names nothing; freopen(NULL) changes only the mode.
   if (reopen) process.descriptors.Close(call.fd2());
   const PathId path = Resolve(process, call.path(), call.fd());

@@ -34,11 +34,6 @@ class Tracker::Impl {
   const ProcessTable& processes() const { return processes_; }
 
  private:
-  // What a call is, by its FunctionId.
-  struct Function {
-    v1::Op op = v1::OP_NONE;
-    FileAction::Kind action = FileAction::Kind::kNone;
-  };
   // A call that is being applied.
   struct Context {
     Process& process;
@@ -47,7 +42,8 @@ class Tracker::Impl {
   };
 
   // tracker.cc
-  const Function& FunctionOf(uint32_t id);
+  // What a call is, by its FunctionId.
+  v1::Op OpOf(uint32_t function);
   void Count(uint32_t function);
   void OnBefore(const Context& context, const v1::BeforeCall& call);
   void OnAfter(const Context& context, const v1::AfterCall& call);
@@ -72,9 +68,9 @@ class Tracker::Impl {
 
   // tracker_descriptors.cc
   void OnDescriptorCall(const Context& context, v1::Op op, const v1::AfterCall& call);
-  void OnFileAction(const Context& context, FileAction::Kind kind, const v1::AfterCall& call);
+  void OnFileAction(const Context& context, const v1::AfterCall& call);
   // What posix_spawn does in `child` before it executes. Uses count for the child's command of now, its parent's.
-  void ApplyFileActions(const Context& child, const std::vector<FileAction>& actions);
+  void ApplyFileActions(const Context& child, const std::vector<SpawnAction>& actions);
 
   // tracker_processes.cc
   void OnProc(const v1::Proc& proc, uint32_t number, uint64_t time_ns, Applied* applied);
@@ -109,8 +105,7 @@ class Tracker::Impl {
   Trace& trace_;
   TrackerObserver* const observer_;
   ProcessTable processes_;
-  std::vector<Function> functions_;
-  Function none_;
+  std::vector<v1::Op> ops_;  // By FunctionId.
   // Of the header.
   PathId session_cwd_ = kNoPath;
   PathId slash_ = kNoPath;

@@ -82,7 +82,8 @@ void Tracker::Impl::OnFork(const Context& context, uint32_t child_number) {
   Process* const child = NewChild(context.process, child_number);
   if (child == nullptr) return;
   if (context.process.actions != nullptr) {
-    child->actions = std::make_unique<absl::flat_hash_map<uint64_t, std::vector<FileAction>>>(*context.process.actions);
+    child->actions =
+        std::make_unique<absl::flat_hash_map<uint64_t, std::vector<SpawnAction>>>(*context.process.actions);
   }
   if (Command* const command = trace_.Find(child->command); command != nullptr) ++command->forks;
 }

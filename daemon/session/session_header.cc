@@ -1,0 +1,53 @@
+#include "daemon/session/session_header.h"
+
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <ctime>
+
+#include "daemon/session/log_format.h"
+#include "ocpwatch/v1/version.h"
+#include "preload/gencalls/call_table.h"
+
+namespace ocpwatch {
+
+namespace {
+
+int64_t NowNs(clockid_t clock) {
+  timespec now;
+  clock_gettime(clock, &now);
+  return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+}  // namespace
+
+void CompleteHeader(v1::SessionHeader* header) {
+  header->set_format(kLogFormat);
+  if (header->start_ns() == 0) {
+    header->set_start_unix_ns(NowNs(CLOCK_REALTIME));
+    header->set_start_ns(static_cast<uint64_t>(NowNs(CLOCK_MONOTONIC)));
+  }
+  utsname system;
+  if (uname(&system) == 0) {
+    if (header->host().empty()) header->set_host(system.nodename);
+    if (header->kernel().empty()) header->set_kernel(system.release);
+  }
+  if (header->version().empty()) header->set_version(kVersion);
+  header->set_uid(getuid());
+  if (header->ops_size() == 0) {
+    header->clear_functions();
+    for (const FunctionInfo& function : CallTable()) {
+      header->add_functions(function.name == nullptr ? "" : function.name);
+      header->add_ops(static_cast<uint32_t>(function.op));
+    }
+  }
+  if (header->behaviours().empty()) {
+    std::string& behaviours = *header->mutable_behaviours();
+    for (const FunctionInfo& function : CallTable()) {
+      const v1::Behaviour behaviour = header->mode() == v1::MODE_BUILD ? function.build : function.record;
+      behaviours.push_back(static_cast<char>(behaviour));
+    }
+  }
+}
+
+}  // namespace ocpwatch
