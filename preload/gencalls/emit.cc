@@ -74,7 +74,9 @@ std::string EmitRealCallsHeader(const v1::CallTable& table) {
     }
   }
   out += "};\n\nextern RealCalls real __attribute__((visibility(\"hidden\")));\n\n";
-  out += "// Fills `real`. Once, before anything is called through it.\nvoid ResolveRealCalls();\n\n";
+  out +=
+      "// Fills `real`, before anything is called through it. Again, or in several threads at once, does no harm.\n"
+      "void ResolveRealCalls();\n\n";
   out += "}  // namespace ocpwatch\n\n";
   out += "// Wrappers as this library calls them itself, whatever else is preloaded.\nextern \"C\" {\n";
   for (const v1::Function& function : table.functions()) {
@@ -89,13 +91,16 @@ std::string EmitRealCallsHeader(const v1::CallTable& table) {
 std::string EmitRealCalls(const v1::CallTable& table) {
   std::string out = kGenerated;
   out += "#include \"real_calls.h\"\n\n#include \"preload/gencalls/next_definition.h\"\n\nnamespace ocpwatch {\n\n";
-  out += "RealCalls real;\n\nvoid ResolveRealCalls() {\n  // In the order of RealCalls.\n";
-  out += "  static constexpr char kNames[] =\n";
+  out += "RealCalls real;\n\nnamespace {\n\n// In the order of RealCalls.\nconstexpr char kNames[] =\n";
   for (const v1::Function& function : table.functions()) {
-    for (const std::string& name : NamesOf(function)) out += "      \"" + name + "\\0\"\n";
+    for (const std::string& name : NamesOf(function)) out += "    \"" + name + "\\0\"\n";
   }
-  out += "      ;\n  NextDefinitions(kNames, reinterpret_cast<void**>(&real), sizeof(real) / sizeof(void*));\n}\n\n";
-  out += "}  // namespace ocpwatch\n";
+  out +=
+      "    ;\nconstexpr size_t kCount = sizeof(RealCalls) / sizeof(void*);\n"
+      "constexpr NameHashes<kCount> kHashes(kNames);\n\n}  // namespace\n\n"
+      "void ResolveRealCalls() { NextDefinitions(kNames, kHashes.hashes, kCount, reinterpret_cast<void**>(&real)); "
+      "}\n\n"
+      "}  // namespace ocpwatch\n";
   return out;
 }
 

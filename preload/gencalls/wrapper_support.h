@@ -34,14 +34,10 @@ const char* SocketPath(const sockaddr* address, socklen_t size, char (&path)[kSo
 // Whether a call that failed like this has read its socket address, so that we may.
 bool AddressWasRead(int error);
 
-// The real call has failed. A path that libc or the kernel could not read is none that we could.
+// The real call has failed.
 inline void NoteFailure(Call& call, int error) {
   call.result = -1;
   call.error = error;
-  if (error == EFAULT) {
-    call.path = nullptr;
-    call.path2 = nullptr;
-  }
 }
 
 }  // namespace ocpwatch
