@@ -1,0 +1,75 @@
+// The gRPC service: each call turned into questions to the registry, a session, a log or the daemon.
+//
+// Every call runs in a thread of gRPC's until it returns. A call whose client has gone or whose deadline has passed
+// stops at its next row. Report and Follow are in monitor_streams.cc.
+#ifndef OCPWATCH_DAEMON_SERVICE_MONITOR_SERVICE_H_
+#define OCPWATCH_DAEMON_SERVICE_MONITOR_SERVICE_H_
+
+#include <grpcpp/grpcpp.h>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "daemon/service/session_registry.h"
+#include "ocpwatch/v1/configuration.pb.h"
+#include "ocpwatch/v1/monitor.grpc.pb.h"
+
+namespace ocpwatch {
+
+// A call more than these is refused: the sessions' own, and as many again for queries and listeners.
+inline constexpr int kMaxCalls = 2 * static_cast<int>(kMaxRunningSessions);
+
+// What the service has to know of the daemon around it.
+struct DaemonFacts {
+  std::string preload;           // Path of the library.
+  std::string intercept_socket;  // Path.
+  std::string state_directory;
+  std::string runtime_directory;
+  std::string started_by;  // "systemd", "client", "foreground"
+};
+
+class MonitorService final : public v1::Monitor::Service {
+ public:
+  // Ends the daemon, or refuses: see Daemon::RequestShutdown. Called from gRPC's threads.
+  using ShutdownFn = std::function<absl::Status(bool drain)>;
+
+  MonitorService(SessionRegistry* registry, DaemonFacts facts, ShutdownFn shutdown);
+
+  // Any thread; sessions that start later use it.
+  void SetConfiguration(const v1::Configuration& configuration);
+  // When a call began or ended last.
+  absl::Time last_call() const;
+  bool draining() const { return draining_; }
+
+  grpc::Status RunSession(grpc::ServerContext* context,
+                          grpc::ServerReaderWriter<v1::RunReply, v1::RunRequest>* stream) override;
+  grpc::Status ListSessions(grpc::ServerContext* context, const v1::ListSessionsRequest* request,
+                            v1::ListSessionsReply* reply) override;
+  grpc::Status RemoveSessions(grpc::ServerContext* context, const v1::RemoveSessionsRequest* request,
+                              v1::RemoveSessionsReply* reply) override;
+  grpc::Status Status(grpc::ServerContext* context, const v1::StatusRequest* request, v1::StatusReply* reply) override;
+  grpc::Status Shutdown(grpc::ServerContext* context, const v1::ShutdownRequest* request,
+                        v1::ShutdownReply* reply) override;
+
+ private:
+  class CallMark;  // Notes a call's begin and end for last_call.
+  absl::StatusOr<v1::SessionHeader> HeaderFor(const v1::RunRequest::Start& start);
+
+  SessionRegistry* const registry_;
+  const DaemonFacts facts_;
+  const ShutdownFn shutdown_;
+  const absl::Time started_;
+  std::atomic<int64_t> last_call_ns_;
+  std::atomic<bool> draining_{false};
+  absl::Mutex mutex_;
+  v1::Configuration configuration_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace ocpwatch
+
+#endif  // OCPWATCH_DAEMON_SERVICE_MONITOR_SERVICE_H_
