@@ -77,7 +77,7 @@ class WrapperEmitter {
     const std::string& name = argument.name();
     switch (argument.role()) {
       case v1::ROLE_PATH:
-      case v1::ROLE_TEMPLATE:  // What is asked for, should the call fail.
+      case v1::ROLE_TEMPLATE:  // The last name tried, should the call fail.
         return Line("  call.path = " + name + ";");
       case v1::ROLE_PATH2:
         return Line("  call.path2 = " + name + ";");

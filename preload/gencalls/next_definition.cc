@@ -103,8 +103,9 @@ class SymbolTable {
 
 void NextDefinitions(const char* names, const uint32_t* hashes, size_t count, void** definitions) {
   const link_map* library = _r_debug.r_map;
-  while (library != nullptr && library->l_ld != _DYNAMIC) library = library->l_next;
-  if (library != nullptr) library = library->l_next;
+  for (const link_map* ours = library; ours != nullptr; ours = ours->l_next) {
+    if (ours->l_ld == _DYNAMIC) library = ours->l_next;
+  }
   size_t left = count;
   for (; library != nullptr && left > 0; library = library->l_next) {
     const SymbolTable table(*library);
