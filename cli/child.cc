@@ -25,23 +25,23 @@ constexpr int kNotExecutable = 126;
 constexpr std::array<int, 7> kForCommand = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGTSTP};
 
 std::atomic<pid_t> command_pid{0};
-std::atomic<uint64_t> early_signals{0};  // By number: came before the command had a pid.
+// By signal: 1 + the sender of one that came before the command's pid was known; 0: none came.
+std::array<std::atomic<int64_t>, 65> early_senders;
+
+// A command that signals its own group (an editor that stops itself by kill(0, SIGTSTP)) does not mean itself twice.
+bool GotIt(int signal, pid_t sender, pid_t command) {
+  return sender == command || (signal == SIGTSTP && getpgid(sender) == getpgrp());
+}
 
 void PassOn(int signal, siginfo_t* info, void*) {
   // From the terminal (SI_KERNEL) the command has got it as well as we have.
   if (info->si_code > 0) return;
   const int saved = errno;
   const pid_t pid = command_pid.load();
-  // A command that signals its own group (an editor that stops itself by kill(0, SIGTSTP)) does not mean itself twice.
-  const bool to_group = info->si_pid == pid || (signal == SIGTSTP && getpgid(info->si_pid) == getpgrp());
-  if (to_group) {
-    errno = saved;
-    return;
-  }
-  if (pid > 0) {
+  if (pid == 0) {
+    early_senders[static_cast<size_t>(signal)] = int64_t{1} + info->si_pid;
+  } else if (!GotIt(signal, info->si_pid, pid)) {
     kill(pid, signal);
-  } else {
-    early_signals.fetch_or(uint64_t{1} << signal);
   }
   errno = saved;
 }
@@ -186,7 +186,7 @@ ChildEnd RunChild(const StartState& start, const std::vector<std::string>& argv,
 
   const Handlers handlers(start);
   command_pid = 0;
-  early_signals = 0;
+  for (auto& sender : early_senders) sender = 0;
   pid_t pid = 0;
   error = Spawn(start, program, argv, environment, &pid);
   if (error == ENOEXEC) {  // A script without #!: execvp and the shells give it to sh.
@@ -196,9 +196,9 @@ ChildEnd RunChild(const StartState& start, const std::vector<std::string>& argv,
   }
   if (error != 0) return NotStarted(argv[0], error);
   command_pid = pid;
-  const uint64_t early = early_signals.exchange(0);
   for (const int signal : kForCommand) {
-    if ((early >> signal & 1) != 0) kill(pid, signal);
+    const int64_t sender = early_senders[static_cast<size_t>(signal)].exchange(0);
+    if (sender != 0 && !GotIt(signal, static_cast<pid_t>(sender - 1), pid)) kill(pid, signal);
   }
 
   while (true) {

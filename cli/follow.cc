@@ -14,9 +14,9 @@ namespace {
 
 constexpr std::string_view kHelp = R"(Usage: ocp-watch follow [SESSION] [OPTIONS]
 
-Shows what happens in a running session while it happens, until the session ends
-or you press Ctrl-C. SESSION is an id or a name; without it, the session that was
-started last.
+Shows what happens in a running session while it happens, until the session
+ends or you press Ctrl-C. SESSION is an id or a name; without it, the session
+that was started last.
 
 Options:
   --events        every recorded call, not only the commands

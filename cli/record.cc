@@ -26,7 +26,7 @@ terminal and exit status are the command's own.
 
 Options:
   --name NAME     call the session NAME; later: ocp-watch report NAME
-  --calls SPEC    change what is recorded of a libc function or a family of them:
+  --calls SPEC    change what is recorded of a function or family of functions:
                   FUNCTION=BEHAVIOUR or family:FAMILY=BEHAVIOUR with the
                   behaviours off, after, before+after, synchronous; several with
                   commas between them, or a file that has them, one a line
