@@ -94,6 +94,11 @@ std::shared_ptr<IngestTarget> SessionRegistry::Find(std::string_view token) {
 
 absl::StatusOr<SessionRegistry::Found> SessionRegistry::Lookup(const std::string& id_or_name) {
   auto record = index_->Find(id_or_name);
+  if (absl::IsNotFound(record.status())) {
+    return absl::NotFoundError(absl::StrCat(
+        std::string(record.status().message()),
+        id_or_name.empty() ? "; `ocp-watch record -- COMMAND` makes one" : "; `ocp-watch sessions` lists them"));
+  }
   if (!record.ok()) return record.status();
   Found found;
   found.record = *std::move(record);
