@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -108,12 +109,15 @@ int Spawn(const StartState& start, const std::string& program, const std::vector
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
   posix_spawnattr_setsigmask(&attributes, &start.mask());
-  // What we or gRPC ignore (SIGPIPE) and the user did not.
+  // What we or gRPC ignore (SIGPIPE) and the user did not; also the C library's own two signals, which posix_spawn
+  // leaves ignored in the child and sigaddset does not take.
+  uint64_t defaults_bits = 0;
+  for (int signal = 1; signal <= 64; ++signal) {
+    if (!start.ignored(signal)) defaults_bits |= uint64_t{1} << (signal - 1);
+  }
   sigset_t defaults;
   sigemptyset(&defaults);
-  for (int signal = 1; signal < NSIG; ++signal) {
-    if (!start.ignored(signal)) sigaddset(&defaults, signal);
-  }
+  memcpy(&defaults, &defaults_bits, sizeof defaults_bits);
   posix_spawnattr_setsigdefault(&attributes, &defaults);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
   const auto pointers = [](const std::vector<std::string>& words) {
@@ -153,9 +157,12 @@ std::string PathOf(const std::vector<std::string>& environment) {
 
 StartState::StartState() {
   pthread_sigmask(SIG_SETMASK, nullptr, &mask_);
-  for (int signal = 1; signal < NSIG; ++signal) {
-    struct sigaction action = {};
-    ignored_[static_cast<size_t>(signal)] = sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+  // The system call, since the library's sigaction refuses its own two signals, 32 and 33. The handler is the first
+  // member of the kernel's structure on x86-64 and aarch64.
+  for (size_t signal = 1; signal < ignored_.size(); ++signal) {
+    std::array<uintptr_t, 4> action = {};
+    ignored_[signal] = syscall(SYS_rt_sigaction, signal, nullptr, action.data(), sizeof(uint64_t)) == 0 &&
+                       action[0] == reinterpret_cast<uintptr_t>(SIG_IGN);
   }
 }
 

@@ -65,6 +65,10 @@ absl::StatusOr<v1::StatusReply> Ask(Client* client) {
   return reply;
 }
 
+std::string Uptime(int64_t seconds) {
+  return seconds < 60 ? absl::StrCat(seconds, " s") : Duration(seconds * 1'000'000'000);
+}
+
 void WriteStatus(const v1::StatusReply& reply, Output* out) {
   const Style style = StyleOf(STDOUT_FILENO);
   const auto line = [&](std::string label, const std::string& text) {
@@ -72,7 +76,7 @@ void WriteStatus(const v1::StatusReply& reply, Output* out) {
     out->Write(style.Paint(label, Color::kDim) + text + "\n");
   };
   out->Write(style.Paint(reply.draining() ? "draining" : "running", Color::kGreen) + ", pid " +
-             std::to_string(reply.pid()) + ", for " + Duration(reply.uptime_seconds() * 1'000'000'000) +
+             std::to_string(reply.pid()) + ", for " + Uptime(reply.uptime_seconds()) +
              (reply.started_by().empty() ? "" : ", started by " + Printable(reply.started_by())) + "\n");
   line("version", absl::StrCat(Printable(reply.version()), " (", Printable(reply.build_id()), ")"));
   line("sessions", absl::StrCat(Count(reply.running_sessions()), " running, ", Count(reply.stored_sessions()),

@@ -34,7 +34,7 @@ Client::Client(int fd) {
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   // One command's row holds its argv, which may be 2 MiB before it is escaped, and all its files. The daemon is ours.
   arguments.SetMaxReceiveMessageSize(-1);
-  stub_ = v1::Monitor::NewStub(grpc::CreateCustomInsecureChannelFromFd("watchd", fd, arguments));
+  stub_ = v1::Monitor::NewStub(grpc::CreateCustomInsecureChannelFromFd("watchd", fd, arguments)).release();
 }
 
 absl::StatusOr<Client> Client::Connect(Start start) {
