@@ -32,7 +32,8 @@ int main(int argc, char** argv) {
   }
   if (strcmp(way, "pthread_exit") == 0) pthread_exit(NULL);
   if (strcmp(way, "abort") == 0) abort();
-  if (strcmp(way, "segv") == 0) return *(volatile int*)1;
+  int* volatile nowhere = NULL;
+  if (strcmp(way, "segv") == 0) return *nowhere;
   if (strcmp(way, "term") == 0) raise(SIGTERM);
   if (strcmp(way, "exec") == 0) execvp(argv[2], argv + 2);
   CHECK(!"a known way");
