@@ -121,11 +121,14 @@ std::string EmitRawSyscalls(const v1::CallTable& table) {
       const size_t slash = call.find('/');
       const int given = slash == std::string::npos ? 6 : std::stoi(call.substr(slash + 1));
       const std::string number = call.substr(0, slash);
-      out += "#ifdef " + number + "\n  case " + number + ":\n    return (long)traced_" + function.name() + "(";
+      out += "#ifdef " + number + "\n";
+      out += "  case " + number + ":\n";
+      out += "    return (long)traced_" + function.name() + "(";
       for (int i = 0; i < function.arguments_size(); i++) {
         if (i > 0) out += ", ";
-        out += "(" + function.arguments(i).type() + ")" +
-               (i < given ? "arguments[" + std::to_string(i) + "]" : std::string("0"));
+        out += "(";
+        out += function.arguments(i).type();
+        out += i < given ? ")arguments[" + std::to_string(i) + "]" : std::string(")0");
       }
       out += ");\n#endif\n";
     }

@@ -64,7 +64,7 @@ class SymbolTable {
     for (;; index++) {
       const uint32_t found = chain_[index - first_hashed_];
       if ((found | 1) == (hash | 1) && Matches(index, name)) {
-        return reinterpret_cast<void*>(base_ + symbols_[index].st_value);
+        return Address<void>(base_ + symbols_[index].st_value);
       }
       if ((found & 1) != 0) return nullptr;
     }
@@ -75,7 +75,13 @@ class SymbolTable {
   template <typename T>
   const T* At(const ElfW(Dyn) * entry) const {
     const ElfW(Addr) value = entry->d_un.d_ptr;
-    return reinterpret_cast<const T*>(value < base_ ? base_ + value : value);
+    return Address<const T>(value < base_ ? base_ + value : value);
+  }
+
+  // Addresses are numbers in ELF.
+  template <typename T>
+  static T* Address(ElfW(Addr) value) {
+    return reinterpret_cast<T*>(value);  // NOLINT(performance-no-int-to-ptr)
   }
 
   bool Matches(uint32_t index, const char* name) const {

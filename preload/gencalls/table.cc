@@ -131,7 +131,12 @@ class Checker {
 
   void CheckSystemCall(const v1::Function& function, const std::string& call) {
     const std::string name = call.substr(0, call.find('/'));
-    if (name.rfind("SYS_", 0) != 0) Error("\"" + call + "\" is no system call: SYS_open, SYS_faccessat/3");
+    const std::string given = call.substr(name.size());  // "" or "/3"
+    const bool counts = given.empty() || (given.size() == 2 && given[1] >= '0' && given[1] <= '6');
+    if (name.rfind("SYS_", 0) != 0 || !IsIdentifier(name) || !counts) {
+      Error("\"" + call + "\" is no system call: SYS_open, SYS_faccessat/3");
+    }
+    if (function.arguments_size() > 6) Error("has more arguments than a system call can have");
     if (!names_.insert(name).second) Error(name + " already goes to another function");
     if (function.by_hand()) Error("is made by hand, so syscall() has to know " + name + " by hand too");
   }

@@ -99,6 +99,8 @@ TEST_CASE("A system call goes to one function only, and not to one made by hand"
   CHECK(Complaints("functions { name: \"f\" family: FAMILY_OPEN returns: \"int\" syscall: \"SYS_x\" }"
                    "functions { name: \"g\" family: FAMILY_OPEN returns: \"int\" syscall: \"SYS_x/2\" }") ==
         "g: SYS_x already goes to another function\n");
+  CHECK(OfFunction("returns: \"int\" syscall: \"SYS_x/y\"") ==
+        "f: \"SYS_x/y\" is no system call: SYS_open, SYS_faccessat/3\n");
   CHECK(OfFunction("returns: \"int\" by_hand: true syscall: \"SYS_x\"").find("is made by hand") != std::string::npos);
 }
 
