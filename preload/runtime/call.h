@@ -1,8 +1,8 @@
 // One intercepted call on its way into a frame: what the generated wrappers fill in and the channel encodes.
 //
 // A wrapper asks BehaviourFor(); unless that is kOff it fills a Call, which lives on its stack and only points at the
-// caller's own arguments, and hands it to RecordBefore() and RecordAfter(). Nothing here allocates, waits (but for a synchronous
-// call or a full ring, within kStallBoundNs), or changes errno.
+// caller's own arguments, and hands it to RecordBefore() and RecordAfter(). Nothing here allocates, waits (but for a
+// synchronous call or a full ring, within kStallBoundNs), or changes errno.
 #ifndef OCPWATCH_PRELOAD_RUNTIME_CALL_H_
 #define OCPWATCH_PRELOAD_RUNTIME_CALL_H_
 
@@ -29,16 +29,16 @@ struct Call {
   uint32_t mode = 0;
   uint64_t object = 0;
   int64_t value = 0;
-  uint32_t child = 0;                  // Process number for the child of a fork or spawn.
-  uint32_t opaque = 0;                 // ocpwatch.v1.OpaqueReason
+  uint32_t child = 0;   // Process number for the child of a fork or spawn.
+  uint32_t opaque = 0;  // ocpwatch.v1.OpaqueReason
   const char* const* argv = nullptr;
   const char* const* environment = nullptr;  // Only sent where the session collects it.
   // After the call:
   int64_t result = 0;
-  int error = 0;                       // errno of a failed call, else 0.
+  int error = 0;  // errno of a failed call, else 0.
   const char* result_path = nullptr;
-  int64_t result_path_size = -1;       // Bytes of result_path; -1: it ends with a NUL.
-  int stat_fd = -1;                    // The descriptor whose fstat goes along; -1: none.
+  int64_t result_path_size = -1;  // Bytes of result_path; -1: it ends with a NUL.
+  int stat_fd = -1;               // The descriptor whose fstat goes along; -1: none.
 };
 
 // What this session wants of a function; kOff where the process is not recorded. Starts the library if that has not

@@ -1,0 +1,90 @@
+#include "preload/runtime/start.h"
+
+#include <link.h>
+#include <sched.h>
+#include <stdlib.h>
+
+#include "preload/runtime/announce.h"
+#include "preload/runtime/call.h"
+#include "preload/runtime/environment.h"
+#include "preload/runtime/exit.h"
+#include "preload/runtime/ring_mapping.h"
+#include "preload/runtime/session.h"
+#include "preload/runtime/syscalls.h"
+#include "preload/runtime/text.h"
+#include "real_calls.h"
+
+extern "C" char** environ;
+extern "C" const char __ehdr_start __attribute__((visibility("hidden")));  // The linker's: where we lie.
+
+namespace ocpwatch {
+namespace {
+
+// While one thread starts, the others let it: 20 µs, unless its processor is busy otherwise.
+constexpr int kPatience = 10'000;
+
+std::atomic<int> starting_thread{0};
+
+int FindOurselves(dl_phdr_info* info, size_t, void*) {
+  if (info->dlpi_addr != session.library_base) return 0;
+  session.library_size = LengthOf(info->dlpi_name, sizeof session.library - 1);
+  Append(session.library, info->dlpi_name, session.library_size);
+  return 1;
+}
+
+// Whether we are the process that OCP_WATCH speaks of, and not started by something that could not be observed.
+bool IsExpected(const Expected& expected) {
+  if (expected.pid != 0) return expected.pid == RawGetpid();
+  const int parent = RawGetppid();
+  // A parent that has ended already, or lives outside of our pid namespace, is given the benefit of the doubt.
+  return parent == expected.parent_pid || parent == 0 || ProcessIsGone(expected.parent_pid);
+}
+
+bool Join(const char* const* argv) {
+  const char* const variable = FindWatchVariable(environ);
+  if (variable == nullptr) return false;
+  session.library_base = reinterpret_cast<uintptr_t>(&__ehdr_start);
+  dl_iterate_phdr(FindOurselves, nullptr);
+  Expected expected;
+  const bool understood = ParseWatchVariable(variable, &expected);
+  CleanEnvironment(environ);
+  if (!understood) return false;
+  session.process = expected.process;
+  if (!MapRing()) return false;
+  if (session.ring->state.load(std::memory_order_relaxed) != static_cast<uint32_t>(RingState::kOpen)) return false;
+  uint32_t opaque_ancestor = 0;
+  if (!IsExpected(expected)) {
+    opaque_ancestor = expected.process;
+    session.process = TakeProcessNumber();
+  }
+  AnnounceImage(argv, opaque_ancestor);
+  return true;
+}
+
+}  // namespace
+
+void Start(int, const char* const* argv) {
+  auto before = Phase::kNotStarted;
+  const int thread = static_cast<int>(RawSyscall(SYS_gettid));
+  if (!session.phase.compare_exchange_strong(before, Phase::kStarting, std::memory_order_acq_rel)) {
+    if (starting_thread.load(std::memory_order_relaxed) == thread) return;  // What we call calls us.
+    for (int i = 0; i < kPatience && session.phase.load(std::memory_order_acquire) == Phase::kStarting; ++i) {
+      RawSyscall(SYS_sched_yield);
+    }
+    return;
+  }
+  starting_thread.store(thread, std::memory_order_relaxed);
+  ResolveRealCalls();
+  const bool joined = Join(argv);
+  session.phase.store(joined ? Phase::kActive : Phase::kOff, std::memory_order_release);
+  if (joined) TellStatusAtExit();
+}
+
+}  // namespace ocpwatch
+
+// libc calls constructors with main's arguments.
+__attribute__((constructor)) static void OnLoad(int argc, char** argv, char**) {
+  if (ocpwatch::session.phase.load(std::memory_order_acquire) == ocpwatch::Phase::kNotStarted) {
+    ocpwatch::Start(argc, argv);
+  }
+}
