@@ -1,6 +1,7 @@
 #include "daemon/session/append_file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -43,7 +44,17 @@ class PosixAppendFile final : public AppendFile {
 absl::StatusOr<std::unique_ptr<AppendFile>> CreateAppendFile(const std::string& path) {
   const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
   if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("creating ", path));
+  // See IsBeingWritten. Where a file system has no locks, nobody can know, and nothing else depends on it.
+  flock(fd, LOCK_EX | LOCK_NB);
   return std::make_unique<PosixAppendFile>(fd, path);
+}
+
+bool IsBeingWritten(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  const bool locked = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  close(fd);
+  return locked;
 }
 
 }  // namespace ocpwatch

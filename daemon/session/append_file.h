@@ -20,8 +20,11 @@ class AppendFile {
   virtual absl::Status Truncate(uint64_t size) = 0;
 };
 
-// Makes a new file, mode 0600; ALREADY_EXISTS if there is one.
+// Makes a new file, mode 0600, and holds a lock on it as long as it lives; ALREADY_EXISTS if there is one.
 absl::StatusOr<std::unique_ptr<AppendFile>> CreateAppendFile(const std::string& path);
+
+// Whether some process, this one too, holds the file that CreateAppendFile made: its session has a daemon still.
+bool IsBeingWritten(const std::string& path);
 
 }  // namespace ocpwatch
 

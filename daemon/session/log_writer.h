@@ -33,7 +33,9 @@ struct ZSTD_CCtx_s;
 
 namespace ocpwatch {
 
-// zstd's level. Measured on stat, open and close events of 1000 paths (session_bench): see kCompressionNumbers there.
+// zstd's level. Measured by session_bench on the stat, open and close events of a build (55 bytes each as frames):
+// level 1 makes 11.9 bytes of one and costs 143 ns for append, compression and write; level 3 makes 9.7 bytes and costs
+// 175 ns. The processor belongs to the build.
 inline constexpr int kCompressionLevel = 1;
 
 inline constexpr absl::Duration kMaxBlockAge = absl::Milliseconds(250);

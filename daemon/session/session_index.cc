@@ -14,6 +14,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "daemon/session/append_file.h"
 #include "daemon/session/log_reader.h"
 
 namespace ocpwatch {
@@ -154,7 +155,8 @@ absl::Status SessionIndex::MarkInterrupted() {
   absl::StatusOr<std::vector<v1::SessionRecord>> sessions = List();
   if (!sessions.ok()) return sessions.status();
   for (v1::SessionRecord& record : *sessions) {
-    if (IsOver(record.state())) continue;
+    // A daemon that has handed over to this one still ends its own sessions.
+    if (IsOver(record.state()) || IsBeingWritten(record.log())) continue;
     record.set_state(v1::SESSION_INTERRUPTED);
     record.set_counted(false);
     if (absl::Status status = Update(record); !status.ok()) return status;

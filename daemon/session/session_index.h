@@ -3,7 +3,8 @@
 // Ids are small numbers, counted up and never given twice. A database that cannot be read is set aside as
 // index.db.damaged-N and made again from the logs in <state>/sessions; notes() says so.
 //
-// Thread-safe: one mutex, one connection. Only the daemon that holds the state directory's lock may open it.
+// Thread-safe: one mutex, one connection. Only the daemon that holds the state directory's lock may open it;
+// it may go on using it when it has let go of the lock: SQLite takes two writers, and each daemon has its own rows.
 #ifndef OCPWATCH_DAEMON_SESSION_SESSION_INDEX_H_
 #define OCPWATCH_DAEMON_SESSION_SESSION_INDEX_H_
 
@@ -24,7 +25,7 @@ namespace ocpwatch {
 class SessionIndex {
  public:
   // Opens or makes <state_directory>/index.db and <state_directory>/sessions. Sessions that an earlier daemon left
-  // running become INTERRUPTED, `counted` false.
+  // running become INTERRUPTED, `counted` false, unless it still writes their logs (append_file.h).
   static absl::StatusOr<std::unique_ptr<SessionIndex>> Open(const std::string& state_directory);
   ~SessionIndex();
   SessionIndex(const SessionIndex&) = delete;
