@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "daemon/ingest/ring.h"
+#include "daemon/session/append_file.h"
 
 namespace ocpwatch {
 namespace {
@@ -38,7 +39,13 @@ absl::StatusOr<std::unique_ptr<SessionRegistry>> SessionRegistry::Open(const std
                                                                        std::function<void()> on_close) {
   auto index = SessionIndex::Open(state_directory);
   if (!index.ok()) return index.status();
-  return std::unique_ptr<SessionRegistry>(new SessionRegistry(*std::move(index), std::move(on_close)));
+  std::unique_ptr<SessionRegistry> registry(new SessionRegistry(*std::move(index), std::move(on_close)));
+  auto records = registry->index_->List();
+  if (!records.ok()) return records.status();
+  for (const v1::SessionRecord& record : *records) {
+    if (!HasEnded(record)) registry->foreign_.insert(record.id());
+  }
+  return registry;
 }
 
 SessionRegistry::SessionRegistry(std::unique_ptr<SessionIndex> index, std::function<void()> on_close)
@@ -92,6 +99,32 @@ std::shared_ptr<IngestTarget> SessionRegistry::Find(std::string_view token) {
   return nullptr;
 }
 
+std::shared_ptr<Session> SessionRegistry::Refresh(v1::SessionRecord* record) {
+  std::shared_ptr<Session> live;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (auto it = live_.find(NumberOf(record->id())); it != live_.end()) live = it->second;
+  }
+  if (live != nullptr) {
+    // An interrupted session is closed like any other; only its row knows better.
+    if (!HasEnded(*record)) *record = live->Record();
+  } else if (foreign_.contains(record->id())) {
+    RefreshForeign(record);
+  }
+  return live;
+}
+
+void SessionRegistry::RefreshForeign(v1::SessionRecord* record) {
+  if (HasEnded(*record) || IsBeingWritten(record->log())) return;
+  // Its daemon writes the row before it lets go of the log: what stands there now is the last word.
+  auto now = index_->Find(record->id());
+  if (now.ok()) *record = *std::move(now);
+  if (HasEnded(*record)) return;
+  record->set_state(v1::SESSION_INTERRUPTED);
+  record->set_counted(false);
+  Warn("the row of an interrupted session", index_->Update(*record));
+}
+
 absl::StatusOr<SessionRegistry::Found> SessionRegistry::Lookup(const std::string& id_or_name) {
   auto record = index_->Find(id_or_name);
   if (absl::IsNotFound(record.status())) {
@@ -102,11 +135,7 @@ absl::StatusOr<SessionRegistry::Found> SessionRegistry::Lookup(const std::string
   if (!record.ok()) return record.status();
   Found found;
   found.record = *std::move(record);
-  {
-    absl::MutexLock lock(&mutex_);
-    if (auto it = live_.find(NumberOf(found.record.id())); it != live_.end()) found.live = it->second;
-  }
-  if (found.live != nullptr) found.record = found.live->Record();
+  found.live = Refresh(&found.record);
   return found;
 }
 
@@ -128,14 +157,9 @@ absl::StatusOr<std::shared_ptr<Session>> SessionRegistry::LookupRunning(const st
 absl::StatusOr<std::vector<v1::SessionRecord>> SessionRegistry::List(bool running_only) {
   auto records = index_->List();
   if (!records.ok()) return records.status();
-  std::map<uint64_t, std::shared_ptr<Session>> live;
-  {
-    absl::MutexLock lock(&mutex_);
-    live = live_;
-  }
   std::vector<v1::SessionRecord> list;
   for (v1::SessionRecord& record : *records) {
-    if (auto it = live.find(NumberOf(record.id())); it != live.end()) record = it->second->Record();
+    Refresh(&record);
     if (!running_only || !HasEnded(record)) list.push_back(std::move(record));
   }
   return list;

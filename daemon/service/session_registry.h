@@ -12,6 +12,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -86,9 +87,14 @@ class SessionRegistry final : public SessionDirectory {
  private:
   SessionRegistry(std::unique_ptr<SessionIndex> index, std::function<void()> on_close);
   void OnChange(const v1::SessionRecord& record);
+  // The row of a session of a daemon that has handed over to this one: made true, should that have been killed since.
+  void RefreshForeign(v1::SessionRecord* record);
+  // The session of a row, if it is one of ours; then the row becomes what the session is now.
+  std::shared_ptr<Session> Refresh(v1::SessionRecord* record);
 
   const std::unique_ptr<SessionIndex> index_;
   const std::function<void()> on_close_;
+  std::set<std::string> foreign_;  // Ids that belong to a daemon that has handed over. Fixed at Open.
   mutable absl::Mutex mutex_;
   std::map<uint64_t, std::shared_ptr<Session>> live_ ABSL_GUARDED_BY(mutex_);  // By id.
   size_t starting_ ABSL_GUARDED_BY(mutex_) = 0;

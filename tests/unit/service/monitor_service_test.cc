@@ -4,6 +4,8 @@
 
 #include <catch2/catch.hpp>
 #include <cerrno>
+#include <cstdio>
+#include <fstream>
 
 #include "ocpwatch/v1/version.h"
 #include "tests/unit/service/test_server.h"
@@ -202,6 +204,36 @@ TEST_CASE("A daemon that is stopped closes running sessions in good order and ca
   CHECK(found->record.end().unknown() == "watchd was stopped");
   CHECK(found->record.events() >= 2);
   CHECK(TestRun(&server).Refused(TestRun::Command({"true"})).error_code() == StatusCode::UNAVAILABLE);
+}
+
+TEST_CASE(
+    "A successor leaves the sessions of a daemon that still ends them alone, and calls them interrupted when it has "
+    "died") {
+  TestServer old;
+  TestRun run(&old);
+  const std::string id = run.Start(TestRun::Command({"make"}));
+  run.WriteImage({"make"});
+  const std::string state = old.scratch().path() + "/state";
+  auto successor = SessionRegistry::Open(state, [] {});
+  REQUIRE(successor.ok());
+  CHECK((*successor)->Lookup(id)->record.state() == v1::SESSION_RUNNING);
+  CHECK((*successor)->Lookup(id)->live == nullptr);
+  CHECK((*successor)->running() == 0);
+
+  SECTION("It ends") {
+    run.Finish(0);
+    CHECK((*successor)->Lookup(id)->record.state() == v1::SESSION_FINISHED);
+    CHECK((*successor)->Lookup(id)->record.end().exit_status() == 0);
+  }
+  SECTION("It is killed") {
+    // What a kill leaves: the log as far as it was written, and nobody who holds it.
+    auto found = (*successor)->Lookup(id);
+    const std::string log = found->record.log();
+    REQUIRE(rename(log.c_str(), (log + ".old").c_str()) == 0);
+    std::ofstream(log) << std::ifstream(log + ".old").rdbuf();
+    CHECK((*successor)->Lookup(id)->record.state() == v1::SESSION_INTERRUPTED);
+    run.Finish(0);
+  }
 }
 
 TEST_CASE("Status tells what runs, what is stored and who the daemon is") {
