@@ -33,8 +33,7 @@ absl::Status Failed(const char* call) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Ring>> Ring::Create(const RingOptions& options) {
-  if (!std::has_single_bit(options.data_size) || options.data_size < kMinDataSize ||
-      options.data_size / 8 > kMaxSpan) {
+  if (!std::has_single_bit(options.data_size) || options.data_size < kMinDataSize || options.data_size / 8 > kMaxSpan) {
     return absl::InvalidArgumentError(absl::StrCat("a ring cannot have ", options.data_size, " bytes"));
   }
   if (options.behaviours.size() > kMaxFunctions) {

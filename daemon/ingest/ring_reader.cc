@@ -185,7 +185,8 @@ void RingReader::FreeForNextLap(uint64_t span) {
 }
 
 void RingReader::PublishTail() {
-  if (tail_ == published_tail_) return;
+  // The second is somebody else's doing: writers would find the ring full for ever.
+  if (tail_ == published_tail_ && header_.tail.load(std::memory_order_relaxed) == tail_) return;
   published_tail_ = tail_;
   position_.store(tail_, std::memory_order_release);
   header_.tail.store(tail_, std::memory_order_seq_cst);

@@ -72,6 +72,8 @@ class RingTestWriter {
       // Taken: its writer may have been killed before it moved head.
       if (StateOf(word) != WordState::kFree && SpanOf(word) != 0) {
         header_->head.compare_exchange_strong(head, head + SpanOf(word) * 8);
+      } else if (header_->head.load() == head) {
+        WakeReader();  // The word is garbage: the reader puts it right.
       }
     }
     return false;
@@ -86,7 +88,7 @@ class RingTestWriter {
     Word(taken.position).compare_exchange_strong(busy, MakeWord(WordState::kDone, taken.span / 8, bytes));
     const uint32_t reader = header_->reader.load();
     const bool half_full = taken.position + taken.span - header_->tail.load() > size_ / 2;
-    if (reader == static_cast<uint32_t>(ReaderState::kAsleep) || half_full) Ring_();
+    if (reader == static_cast<uint32_t>(ReaderState::kAsleep) || half_full) WakeReader();
   }
 
   // Writes `frame`, which gets a reply slot, and waits for the answer. Empty: there is no slot, or no answer in time.
@@ -99,7 +101,7 @@ class RingTestWriter {
       std::atomic_ref(slot.process).store(process_);
       frame.mutable_before()->set_reply_slot(i + 1);
       Write(frame);
-      Ring_();
+      WakeReader();
       while (slot.state.load() == static_cast<uint32_t>(ReplyState::kWaiting)) {
         FutexWait(slot.state, static_cast<uint32_t>(ReplyState::kWaiting), kStallBoundNs);
       }
@@ -115,7 +117,7 @@ class RingTestWriter {
   }
 
  private:
-  void Ring_() {
+  void WakeReader() {
     if (header_->reader.exchange(static_cast<uint32_t>(ReaderState::kAwake)) !=
         static_cast<uint32_t>(ReaderState::kAwake)) {
       FutexWakeAll(header_->reader);
@@ -127,7 +129,7 @@ class RingTestWriter {
     const uint32_t seen = header_->room.load();
     const bool still_full = head + take - header_->tail.load() > size_;
     if (still_full && header_->state.load() == static_cast<uint32_t>(RingState::kOpen)) {
-      Ring_();
+      WakeReader();
       FutexWait(header_->room, seen, kStallBoundNs);
     }
     header_->waiting_for_room.fetch_sub(1);
