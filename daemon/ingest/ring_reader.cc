@@ -125,7 +125,7 @@ bool RingReader::SpanIsPossible(uint64_t word, uint64_t* span) {
   if (StateOf(word) == WordState::kBusy && *span > kMaxRecordSpan) return false;
   if (StateOf(word) == WordState::kDone) {
     const uint64_t bytes = OwnerOrBytesOf(word);
-    if (bytes > kMaxFrame || SpanForFrame(bytes) != words) return false;
+    if (bytes > kMaxFrame || SpanForFrame(bytes) > words) return false;
   }
   if (known_head_ >= tail_ + *span) return true;
 
