@@ -13,8 +13,8 @@
 //  - An exec is known to have succeeded when the new image announces itself. One that cannot (opaque) is believed at
 //  once
 //    and taken back if the call returns. One that never announces itself is OPAQUE_SILENT.
-//  - A descriptor opened by a process before its exec, and open in it after that (`cmd > out` in a shell), is a use
-//    of the new command too, with kInherited.
+//  - A file that is a command's standard input, output or error when it starts, or that its process opened before the
+//    exec (`cmd > out` in a shell), is a use of the new command too, with kInherited: what it does with it is not seen.
 //  - Paths are lexical: `a/../b` is `b` even where `a` is a symbolic link to elsewhere.
 //
 // Every event may come from a hostile program. What cannot be is ignored or noted in Trace::truth; memory is bounded by

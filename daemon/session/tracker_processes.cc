@@ -1,6 +1,7 @@
 // Processes and commands: fork, exec, spawn, exit, wait.
 #include <fcntl.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -173,8 +174,9 @@ Command& Tracker::Impl::BeginCommand(Process& process, uint64_t time_ns) {
 }
 
 void Tracker::Impl::UseInherited(Process& process, uint64_t time_ns) {
-  process.descriptors.ForEach([&](int32_t, const Descriptor& descriptor) {
-    if (descriptor.opener != process.number || descriptor.command == process.command || descriptor.directory) return;
+  process.descriptors.ForEach([&](int32_t fd, const Descriptor& descriptor) {
+    const bool meant_for_it = fd <= STDERR_FILENO || descriptor.opener == process.number;
+    if (!meant_for_it || descriptor.command == process.command || descriptor.directory) return;
     const uint32_t kinds = BitsIf(descriptor.readable, kRead) | BitsIf(descriptor.writable, kWritten);
     if (kinds != 0) trace_.AddUse(process.command, descriptor.path, kinds | kInherited, time_ns);
   });

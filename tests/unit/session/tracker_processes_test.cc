@@ -115,6 +115,19 @@ TEST_CASE("A redirection that a child made before its exec is a use of both comm
   CHECK(m.Kinds(2, "/src/shared.log") == (kWritten | kInherited));
 }
 
+TEST_CASE("A command's standard streams are uses of it, whoever opened them") {
+  Model m;
+  m.Apply(m.frames.Open(1, "out", O_WRONLY | O_CREAT | O_TRUNC, 1));
+  m.Apply(m.frames.Open(1, "in", O_RDONLY, 0));
+  m.Apply(m.frames.Open(1, "other", O_RDONLY, 3));
+  m.Apply(m.frames.Fork(1, 2));
+  m.Apply(m.frames.Exec(2, "/bin/cat"));
+  m.Apply(m.frames.Image(2, 101, 1, "/bin/cat", {"cat"}));
+  CHECK(m.Kinds(2, "/src/out") == (kWritten | kInherited));
+  CHECK(m.Kinds(2, "/src/in") == (kRead | kInherited));
+  CHECK(m.Kinds(2, "/src/other") == 0);
+}
+
 TEST_CASE("A spawned child starts in what its file actions made") {
   Model m;
   const auto action = [&](v1::FileAction kind, int fd, int fd2, const std::string& path, uint32_t flags = 0) {
