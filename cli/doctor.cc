@@ -120,15 +120,7 @@ bool UnitsInstalled() {
   std::vector<std::string> directories = {"/etc/systemd/user", "/usr/lib/systemd/user", "/usr/local/lib/systemd/user"};
   if (home != nullptr) directories.push_back(std::string(home) + "/.config/systemd/user");
   return std::any_of(directories.begin(), directories.end(), [](const std::string& directory) {
-    DIR* names = opendir(directory.c_str());
-    if (names == nullptr) return false;
-    bool found = false;
-    while (const dirent* entry = readdir(names)) {
-      const std::string_view name(entry->d_name);
-      found |= name == "ocp-watch.socket" || name == "watchd.socket" || name == "ocp-watchd.socket";
-    }
-    closedir(names);
-    return found;
+    return access((directory + "/ocp-watch.socket").c_str(), F_OK) == 0;
   });
 }
 

@@ -72,11 +72,11 @@ v1::RunRequest::Finish FinishRequest(const ChildEnd& end) {
 
 void ShowRecorded(const v1::Session& session) {
   const Style style = StyleOf(STDERR_FILENO);
-  std::string text = absl::StrCat(
-      "ocp-watch: session ", Printable(session.id()), ": ", Counted(session.commands(), "command", "commands"), ", ",
-      Counted(session.events(), "event", "events"), " in ", Duration(session.duration_ns()));
-  if (!session.complete()) absl::StrAppend(&text, "; not everything was seen");
-  text = style.Paint(text + " - see it with: ocp-watch report", Color::kDim) + "\n";
+  std::string text = absl::StrCat("ocp-watch: recorded ", Counted(session.commands(), "command", "commands"), " in ",
+                                  Duration(session.duration_ns()));
+  if (!session.complete()) text += ", not everything was seen";
+  absl::StrAppend(&text, "; see: ocp-watch report ", Printable(session.id()));
+  text = style.Paint(text, Color::kDim) + "\n";
   fwrite(text.data(), 1, text.size(), stderr);
 }
 

@@ -76,8 +76,8 @@ std::string StateDirectory() {
 }
 
 std::vector<std::string> DaemonCandidates(const std::string& directory) {
-  return {directory + "/watchd", directory + "/../daemon/watchd", directory + "/../libexec/ocp-watch/watchd",
-          directory + "/../libexec/watchd", directory + "/../lib/ocp-watch/watchd"};
+  const std::string above = directory.substr(0, directory.rfind('/'));
+  return {directory + "/watchd", above + "/daemon/watchd", above + "/libexec/ocp-watch/watchd"};
 }
 
 absl::StatusOr<std::string> FindDaemon() {

@@ -78,29 +78,37 @@ void AppendValue(const Message& message, const FieldDescriptor* field, int index
   }
 }
 
+struct Escape {
+  size_t bytes;  // Of the text; 0: the character stands for itself.
+  unsigned code;
+};
+
+// The character at the beginning of `text`, if it may not stand in a JSON string as it is, or should not.
+Escape EscapeOf(std::string_view text) {
+  const auto at = [text](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
+  const unsigned first = at(0);
+  if (first < 0x20 || first == 0x7F || first == '"' || first == '\\') return {1, first};
+  if (first == 0xC2 && at(1) >= 0x80 && at(1) < 0xA0) return {2, at(1)};  // C1
+  if (first != 0xE2 || (at(1) != 0x80 && at(1) != 0x81)) return {0, 0};
+  const unsigned code = 0x2000u | (at(1) & 0x3Fu) << 6 | (at(2) & 0x3Fu);
+  const bool direction =
+      code == 0x200E || code == 0x200F || (code >= 0x2028 && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069);
+  return {direction ? size_t{3} : size_t{0}, code};
+}
+
 }  // namespace
 
 void AppendJsonString(std::string_view text, std::string* out) {
   *out += '"';
+  size_t plain = 0;  // Where the run of characters begins that stand for themselves.
   for (size_t i = 0; i < text.size(); ++i) {
     const auto c = static_cast<unsigned char>(text[i]);
-    const auto next = i + 1 < text.size() ? static_cast<unsigned char>(text[i + 1]) : 0;
-    const auto third = i + 2 < text.size() ? static_cast<unsigned char>(text[i + 2]) : 0;
-    unsigned escaped = 0;
-    size_t more = 0;
+    if (c >= 0x20 && c < 0x7F && c != '"' && c != '\\') continue;
+    const Escape escape = EscapeOf(text.substr(i));
+    if (escape.bytes == 0) continue;
+    out->append(text, plain, i - plain);
     if (c == '"' || c == '\\') {
       *out += '\\';
-    } else if (c < 0x20 || c == 0x7F) {
-      escaped = c;
-    } else if (c == 0xC2 && next >= 0x80 && next < 0xA0) {  // C1
-      escaped = next;
-      more = 1;
-    } else if (c == 0xE2 && ((next == 0x80 && (third == 0x8E || third == 0x8F || (third >= 0xA8 && third <= 0xAE))) ||
-                             (next == 0x81 && third >= 0xA6 && third <= 0xA9))) {  // Direction marks, separators.
-      escaped = 0x2000u | (next & 0x3Fu) << 6 | (third & 0x3Fu);
-      more = 2;
-    }
-    if (escaped == 0 && c != 0) {
       *out += static_cast<char>(c);
     } else if (c == '\n') {
       *out += "\\n";
@@ -110,11 +118,13 @@ void AppendJsonString(std::string_view text, std::string* out) {
       *out += "\\r";
     } else {
       char code[8];
-      snprintf(code, sizeof code, "\\u%04x", escaped);
+      snprintf(code, sizeof code, "\\u%04x", escape.code);
       *out += code;
-      i += more;
     }
+    i += escape.bytes - 1;
+    plain = i + 1;
   }
+  out->append(text, plain, std::string_view::npos);
   *out += '"';
 }
 

