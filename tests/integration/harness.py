@@ -116,12 +116,17 @@ class Recording(Result):
 class World:
     """Private directories for one daemon, which `ocp-watch` starts by itself."""
 
-    def __init__(self):
+    def __init__(self, user=None):
+        """`user`: the uid that everything in it runs as, instead of ours; needs root."""
+        self.prefix = [] if user is None else ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--"]
         # Short: a socket's path has at most 107 bytes.
         self.home = tempfile.mkdtemp(prefix="ocpw.", dir="/tmp")
         self.runtime = os.path.join(self.home, "run")
         self.state = os.path.join(self.home, "state")
         os.mkdir(self.runtime, 0o700)
+        if user is not None:
+            for path in (self.home, self.runtime):
+                os.chown(path, user, user)
         self.env = {
             name: value
             for name, value in os.environ.items()
@@ -142,7 +147,7 @@ class World:
         """Any program, in this world's environment."""
         return Result(
             subprocess.run(
-                argv,
+                [*self.prefix, *argv],
                 cwd=cwd,
                 env=self.env if env is None else env,
                 stdin=stdin if not isinstance(stdin, bytes) else None,

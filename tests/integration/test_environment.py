@@ -90,7 +90,7 @@ class Environment(harness.TestCase):
         self.write("root/seen")
         self.write("root/inside")
         recording = self.transparent([harness.program("chroot_into"), root, "/say", "x", "--read", "/inside"], complete=False)
-        self.assertEqual(b"x\n", recording.stdout)
+        self.assertEqual(b"x \n", recording.stdout)
         self.assertIn(os.path.join(root, "seen"), recording.uses("reads"))
         # The program inside cannot load the library, and that is said.
         inside = self.only(recording.named("/say"))
