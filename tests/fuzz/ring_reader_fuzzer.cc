@@ -119,7 +119,8 @@ void Step(Script& script, Ring& ring, RingReader& reader) {
 // An unfinished record is waited for by the clock; here its writer gives it up.
 void GiveUpUnfinished(Ring& ring, uint64_t tail) {
   const uint64_t word = ring.Word(tail);
-  if (StateOf(word) == WordState::kBusy) ring.Word(tail) = MakeWord(WordState::kSkip, SpanOf(word), 0);
+  if (ocpwatch::StateOf(word) != WordState::kBusy) return;
+  ring.Word(tail) = MakeWord(WordState::kSkip, ocpwatch::SpanOf(word), 0);
 }
 
 void DrainAll(Ring& ring, RingReader& reader) {
