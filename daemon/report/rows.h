@@ -1,0 +1,29 @@
+// A command of a Trace as the row that a report sends.
+#ifndef OCPWATCH_DAEMON_REPORT_ROWS_H_
+#define OCPWATCH_DAEMON_REPORT_ROWS_H_
+
+#include <cstdint>
+#include <string>
+
+#include "daemon/report/selection.h"
+#include "daemon/session/trace.h"
+#include "ocpwatch/v1/monitor.pb.h"
+
+namespace ocpwatch {
+
+// Nanoseconds since the session's start; 0 if it was before (another machine's clock, a hostile frame).
+int64_t SinceStart(const Trace& trace, uint64_t time_ns);
+
+// Without file lists and depth.
+v1::Command CommandRow(const Trace& trace, const Command& command);
+
+// Adds reads, writes, missing, listed, removed and checked: sorted, as far as `selector` takes them. A path can be in
+// several.
+void AddFileLists(const Trace& trace, const Command& command, const Selector& selector, v1::Command* row);
+
+// Why a program was not observed in full, for people; empty for OPAQUE_NONE.
+std::string OpaqueText(v1::OpaqueReason reason, const std::string& detail);
+
+}  // namespace ocpwatch
+
+#endif  // OCPWATCH_DAEMON_REPORT_ROWS_H_
