@@ -50,17 +50,7 @@ v1::SessionEnd EndOf(const v1::RunRequest::Finish& finish) {
 
 }  // namespace
 
-class MonitorService::CallMark {
- public:
-  explicit CallMark(MonitorService* service) : service_(service) { Note(); }
-  ~CallMark() { Note(); }
-  CallMark(const CallMark&) = delete;
-  CallMark& operator=(const CallMark&) = delete;
-
- private:
-  void Note() { service_->last_call_ns_ = absl::ToUnixNanos(absl::Now()); }
-  MonitorService* const service_;
-};
+void MonitorService::CallMark::Note() { service_->last_call_ns_ = absl::ToUnixNanos(absl::Now()); }
 
 MonitorService::MonitorService(SessionRegistry* registry, DaemonFacts facts, ShutdownFn shutdown)
     : registry_(registry),

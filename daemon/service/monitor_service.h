@@ -52,12 +52,27 @@ class MonitorService final : public v1::Monitor::Service {
                             v1::ListSessionsReply* reply) override;
   grpc::Status RemoveSessions(grpc::ServerContext* context, const v1::RemoveSessionsRequest* request,
                               v1::RemoveSessionsReply* reply) override;
+  grpc::Status Report(grpc::ServerContext* context, const v1::ReportRequest* request,
+                      grpc::ServerWriter<v1::ReportRow>* writer) override;
+  grpc::Status Follow(grpc::ServerContext* context, const v1::FollowRequest* request,
+                      grpc::ServerWriter<v1::FollowReply>* writer) override;
   grpc::Status Status(grpc::ServerContext* context, const v1::StatusRequest* request, v1::StatusReply* reply) override;
   grpc::Status Shutdown(grpc::ServerContext* context, const v1::ShutdownRequest* request,
                         v1::ShutdownReply* reply) override;
 
  private:
-  class CallMark;  // Notes a call's begin and end for last_call.
+  // Notes a call's begin and end for last_call.
+  class CallMark {
+   public:
+    explicit CallMark(MonitorService* service) : service_(service) { Note(); }
+    ~CallMark() { Note(); }
+    CallMark(const CallMark&) = delete;
+    CallMark& operator=(const CallMark&) = delete;
+
+   private:
+    void Note();
+    MonitorService* const service_;
+  };
   absl::StatusOr<v1::SessionHeader> HeaderFor(const v1::RunRequest::Start& start);
 
   SessionRegistry* const registry_;
