@@ -84,10 +84,10 @@ absl::StatusOr<std::unique_ptr<LogReader>> LogReader::Open(const std::string& pa
   return reader;
 }
 
-LogReader::Block LogReader::Torn(std::string what, bool tear) {
+LogReader::Block LogReader::Torn(std::string_view what, bool tear) {
   block_.clear();
   ending_ = LogEnding::kTorn;
-  damage_ = absl::StrCat(what, " at byte ", offset_);
+  damage_ = absl::StrCat(std::string(what), " at byte ", offset_);
   damage_is_tear_ = tear;
   return Block::kBroken;
 }

@@ -52,7 +52,7 @@ class LogReader {
   explicit LogReader(int fd) : fd_(fd) {}
   enum class Block { kRead, kEnd, kBroken };
   Block ReadBlock();
-  Block Torn(std::string what, bool tear);
+  Block Torn(std::string_view what, bool tear);
   std::string_view Window(size_t size);
   bool NextMessage(v1::Event* event, bool* broken);
 

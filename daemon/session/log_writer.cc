@@ -184,7 +184,7 @@ absl::Status LogWriter::Finish(const Trace& trace) {
   Stop();
   const uint64_t summary_offset = bytes();
   std::string block;
-  const absl::Status stored = StoreModel(trace, [&](const v1::StoredModel& part) {
+  absl::Status stored = StoreModel(trace, [&](const v1::StoredModel& part) {
     v1::Event event;
     *event.mutable_summary() = part;
     block.clear();

@@ -47,7 +47,7 @@ absl::Status StoreModel(const Trace& trace, absl::FunctionRef<absl::Status(const
   const auto flush_if_large = [&](size_t added) {
     bytes += added;
     if (bytes < kPartBytes) return absl::OkStatus();
-    const absl::Status status = part(model);
+    absl::Status status = part(model);
     model.Clear();
     bytes = 0;
     return status;
