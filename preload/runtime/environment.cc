@@ -47,14 +47,14 @@ bool IsOurs(const char* begin, const char* end) {
   return size > 0 && static_cast<size_t>(end - theirs) == size && Equal(theirs, ours, size);
 }
 
-// Takes out of the list what we put there. True if something is left.
+// Takes out of the list what we put there. True if the variable was there before: an empty one became ":<ours>".
 bool CleanPreloadList(char* list) {
   char* from = list;
   char* first_end = const_cast<char*>(FindOrEnd(list, ':'));
   // A runtime that had to be first.
   if (StartsWith(list, "lib") && first_end[0] == ':' && first_end[1] == ':') from = first_end + 2;
   char* to = list;
-  bool kept = false;
+  bool kept = *from == ':';
   while (*from != 0) {
     char* end = from;
     while (*end != 0 && !IsSeparator(*end)) ++end;
@@ -161,7 +161,7 @@ char** TracedEnvironment::Build(void* memory) const {
       text = Append(text, first_, LengthOf(first_, PATH_MAX));
       text = Append(text, "::", 2);
     }
-    if (preload_value_ != nullptr && *preload_value_ != 0) {
+    if (preload_value_ != nullptr) {
       text = Append(text, preload_value_, LengthOf(preload_value_, SIZE_MAX));
       *text++ = ':';
     }

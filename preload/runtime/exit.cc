@@ -9,7 +9,6 @@
 #include "real_calls.h"
 
 namespace ocpwatch {
-namespace {
 
 void TellExit(FunctionId function, int status) {
   const Behaviour behaviour = BehaviourFor(function);
@@ -20,9 +19,7 @@ void TellExit(FunctionId function, int status) {
   RecordBefore(call, behaviour);
 }
 
-void AtExit(int status, void*) { TellExit(FunctionId::kExit, status); }
-
-}  // namespace
+static void AtExit(int status, void*) { TellExit(FunctionId::kExit, status); }
 
 void TellStatusAtExit() { on_exit(AtExit, nullptr); }
 

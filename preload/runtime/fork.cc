@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "preload/runtime/announce.h"
+#include "preload/runtime/exit.h"
 #include "preload/runtime/export.h"
 #include "preload/runtime/load.h"
 #include "preload/runtime/opaque.h"
@@ -74,7 +75,9 @@ int RunClonedChild(void* data) {
   } else {
     BecomeChild(*child.birth);
   }
-  return child.function(child.argument);
+  const int status = child.function(child.argument);
+  TellExit(FunctionId::kUnderExit, status);
+  return status;
 }
 
 // Clone(2) of everything but threads.

@@ -11,6 +11,7 @@
 
 #include "preload/runtime/call.h"
 #include "preload/runtime/exec.h"
+#include "preload/runtime/exit.h"
 #include "preload/runtime/fork.h"
 #include "preload/runtime/opaque.h"
 #include "preload/runtime/session.h"
@@ -65,15 +66,6 @@ long TellOpenat2(const long* arguments) {
 
 pid_t ForkByKernel() { return static_cast<pid_t>(Return(RawSyscall(SYS_fork))); }
 
-void TellExit(long status) {
-  const Behaviour behaviour = BehaviourFor(FunctionId::kUnderExit);
-  if (behaviour == Behaviour::kOff) return;
-  Call call;
-  call.function = FunctionId::kUnderExit;
-  call.value = status;
-  RecordBefore(call, behaviour);
-}
-
 long Dispatch(long number, const long* arguments) {
   switch (number) {
 #include "raw_syscalls.inc"
@@ -93,7 +85,7 @@ long Dispatch(long number, const long* arguments) {
       return Fork(FunctionId::kUnderFork, ForkByKernel);
 #endif
     case SYS_exit_group:
-      TellExit(arguments[0]);
+      TellExit(FunctionId::kUnderExit, static_cast<int>(arguments[0]));
       break;
     case SYS_io_uring_setup:
       return TellRaw(number, arguments, Opaque::kIoUring);

@@ -169,6 +169,14 @@ bool HasSubstitution(const char* words) {
   return false;
 }
 
+// Words that name one of our variables would be expanded to what is not there.
+bool NamesOurVariables(const char* words) {
+  for (; *words != 0; ++words) {
+    if (StartsWith(words, "LD_PRELOAD") || StartsWith(words, kWatchVariable)) return true;
+  }
+  return false;
+}
+
 }  // namespace
 }  // namespace ocpwatch
 
@@ -211,7 +219,9 @@ OCPWATCH_EXPORT(int, wordexp, (const char* words, wordexp_t* result, int flags))
   const Behaviour behaviour = BehaviourFor(FunctionId::kWordexp);
   if (!IsActive() || words == nullptr) return real.wordexp(words, result, flags);
   int status = 0;
-  if (HasSubstitution(words) && (flags & WRDE_NOCMD) == 0) {
+  const bool runs_shells = HasSubstitution(words) && (flags & WRDE_NOCMD) == 0;
+  const bool unseen = runs_shells && NamesOurVariables(words);
+  if (runs_shells && !unseen) {
     // Each substitution is a shell of its own, and all of them find the same variables: to the session they are
     // children of a process that it has not seen.
     Executable shell;
@@ -229,6 +239,7 @@ OCPWATCH_EXPORT(int, wordexp, (const char* words, wordexp_t* result, int flags))
     Call call;
     call.function = FunctionId::kWordexp;
     call.result = status == 0 ? 0 : -1;
+    if (unseen) call.opaque = static_cast<uint32_t>(Opaque::kCloned);
     RecordAfter(call);
   }
   return status;

@@ -75,6 +75,11 @@ void Start(int, const char* const* argv) {
   }
   starting_thread.store(thread, std::memory_order_relaxed);
   ResolveRealCalls();
+  if (environ == nullptr) {
+    // A sanitizer's runtime calls before libc itself has been initialised. Our constructor comes later.
+    session.phase.store(Phase::kNotStarted, std::memory_order_release);
+    return;
+  }
   const bool joined = Join(argv);
   session.phase.store(joined ? Phase::kActive : Phase::kOff, std::memory_order_release);
   if (joined) TellStatusAtExit();
