@@ -173,8 +173,9 @@ std::string FindProgram(const std::string& name, const std::string& path, int* e
   size_t begin = 0;
   while (true) {
     const size_t end = std::min(path.find(':', begin), path.size());
-    const std::string directory = path.substr(begin, end - begin);
-    const std::string candidate = directory.empty() ? name : directory + "/" + name;
+    std::string candidate = path.substr(begin, end - begin);
+    if (!candidate.empty()) candidate += '/';
+    candidate += name;
     struct stat status = {};
     if (stat(candidate.c_str(), &status) == 0 && S_ISREG(status.st_mode)) {
       if (access(candidate.c_str(), X_OK) == 0) return candidate;

@@ -171,7 +171,9 @@ int Fail(const absl::Status& status, int exit_status, std::string_view next) {
   const Style style = StyleOf(STDERR_FILENO);
   std::string text = style.Paint("ocp-watch:", Color::kRed) + " ";
   text += Printable(std::string_view(status.message().data(), status.message().size())) + "\n";
-  if (!next.empty()) text += "  try: " + Printable(next) + "\n";
+  // The daemon's own words may say it already.
+  const bool said = status.message().find(absl::string_view(next.data(), next.size())) != absl::string_view::npos;
+  if (!next.empty() && !said) text += "  try: " + Printable(next) + "\n";
   fwrite(text.data(), 1, text.size(), stderr);
   return exit_status;
 }

@@ -18,7 +18,7 @@ namespace ocpwatch {
 namespace {
 
 // One write of 64 KiB costs what sixteen of a page do.
-constexpr size_t kBufferBytes = 64 * 1024;
+constexpr size_t kBufferBytes = size_t{64} * 1024;
 // The terminal's size where it does not say.
 constexpr size_t kDefaultLines = 24;
 constexpr size_t kDefaultColumns = 80;

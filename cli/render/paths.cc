@@ -13,15 +13,28 @@ namespace {
 constexpr std::array<std::string_view, 9> kSystem = {"/usr/", "/lib/",  "/lib64/", "/bin/", "/sbin/",
                                                      "/etc/", "/proc/", "/dev/",   "/sys/"};
 
-// The first two directories of a path of the system: /usr/include of /usr/include/x86_64-linux-gnu/sys/types.h. Empty
-// for all other paths, and for those below `directory`, which may itself be /usr/src/project.
+// What every program comes with, whatever it does.
+constexpr std::array<std::string_view, 9> kPrograms = {"/usr/bin/", "/usr/sbin/", "/usr/lib", "/lib/",        "/lib64/",
+                                                       "/bin/",     "/sbin/",     "/lib32/",  "/usr/libexec/"};
+
+template <typename List>
+bool BeginsWithOneOf(std::string_view path, const List& beginnings) {
+  return std::any_of(beginnings.begin(), beginnings.end(),
+                     [path](std::string_view each) { return path.substr(0, each.size()) == each; });
+}
+
+// The name of the group that a path of the system goes to, such as its first two directories: /usr/include of
+// /usr/include/x86_64-linux-gnu/sys/types.h. Empty for all other paths, and for those below `directory`, which may
+// itself be /usr/src/project.
 std::string_view SystemGroup(std::string_view path, std::string_view directory) {
   if (directory.size() > 1 && path.substr(0, directory.size()) == directory) return {};
-  const bool system = std::any_of(kSystem.begin(), kSystem.end(),
-                                  [path](std::string_view top) { return path.substr(0, top.size()) == top; });
-  if (!system) return {};
+  if (!BeginsWithOneOf(path, kSystem)) return {};
   const size_t first = path.find('/', 1);
   const size_t second = path.find('/', first + 1);
+  // A compiler's own headers count as headers.
+  if (BeginsWithOneOf(path, kPrograms)) {
+    return path.find("/include/") != std::string_view::npos ? "/usr/include" : "programs and libraries";
+  }
   return path.substr(0, second == std::string_view::npos ? first : second);
 }
 
@@ -64,6 +77,8 @@ std::vector<std::string> BriefPaths(const PathList& paths, std::string_view dire
   }
   std::vector<std::string> lines;
   if (!own.empty()) lines.push_back(Fit(own, width, utf8));
+  // The most telling first: programs and libraries are the same for most commands.
+  std::stable_partition(groups.begin(), groups.end(), [](const auto& each) { return each.first[0] == '/'; });
   std::vector<std::string> system;
   system.reserve(groups.size());
   for (const auto& [group, count] : groups) system.push_back(Printable(group) + " (" + Count(count) + ")");

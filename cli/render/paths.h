@@ -14,9 +14,9 @@ namespace ocpwatch {
 using PathList = google::protobuf::RepeatedPtrField<std::string>;
 
 // Lines of at most `width` columns (0: unbounded). First the files that are the project's own, from `directory` on:
-//   src/lapi.c src/lapi.h src/lua.h … 15 more
-// then those of the system, by their top directories:
-//   /usr/include (32)  /usr/lib (4)
+//   src/lapi.c  src/lapi.h  src/lua.h  … 15 more
+// then those of the system, by what they are:
+//   /usr/include (32)  /etc (1)  programs and libraries (4)
 std::vector<std::string> BriefPaths(const PathList& paths, std::string_view directory, size_t width, bool utf8);
 
 }  // namespace ocpwatch

@@ -11,7 +11,7 @@ namespace ocpwatch {
 namespace {
 
 // A header may be read by a thousand commands: on a terminal the first few say enough.
-constexpr int kBriefIds = 6;
+constexpr int kBriefIds = 4;
 
 std::string Ids(const google::protobuf::RepeatedField<uint32_t>& ids, const Style& style) {
   std::string text;
@@ -93,11 +93,11 @@ class FilesView : public RowsView {
       : RowsView(style, out),
         table_({{"PATH", Column::kShrinksInFront},
                 {"READ BY", Column::kLeft, true},
-                {"WRITTEN BY", Column::kLeft, true},
-                {"REMOVED BY", Column::kLeft, true},
-                {"LISTED BY", Column::kLeft, true},
-                {"MISSING FOR", Column::kLeft, true},
-                {"CHECKED BY", Column::kLeft, true}},
+                {"WRITTEN", Column::kLeft, true},
+                {"REMOVED", Column::kLeft, true},
+                {"LISTED", Column::kLeft, true},
+                {"MISSING", Column::kLeft, true},
+                {"CHECKED", Column::kLeft, true, true}},
                style, out) {}
 
  private:
@@ -160,7 +160,7 @@ class OriginView : public RowsView {
   void WriteUse(std::string_view label, const google::protobuf::RepeatedField<uint32_t>& ids) {
     if (ids.empty()) return;
     std::string text = "  " + std::string(label);
-    text.resize(13, ' ');
+    text.resize(15, ' ');
     text = style_.Paint(text, Color::kDim);
     const int shown = ids.size();
     for (int i = 0; i < shown; ++i) text += (i == 0 ? "#" : ", #") + std::to_string(ids.Get(i));

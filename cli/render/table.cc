@@ -39,16 +39,12 @@ void Table::Measure() {
     size_t widest = 0;
     for (const auto& row : sample_) widest = std::max(widest, DisplayWidth(row[i].text));
     if (widest == 0 && columns_[i].optional) continue;
+    if (style_.width == 0) widest = std::min(widest, kWidestAligned);
     widths_[i] = std::max(widest, DisplayWidth(columns_[i].title));
     total += widths_[i] + kGap;
   }
   total -= kGap;
-  for (size_t i = 0; i < columns_.size(); ++i) {
-    if (style_.width == 0 || !Shrinks(columns_[i]) || widths_[i] == 0 || total <= style_.width) continue;
-    const size_t over = total - style_.width;
-    widths_[i] = std::max(kMinimumShrunk, widths_[i] > over ? widths_[i] - over : 0);
-    break;
-  }
+  if (style_.width > 0) Squeeze(total);
   std::vector<Cell> titles;
   titles.reserve(columns_.size());
   for (const Column& column : columns_) titles.push_back({column.title, Color::kBold});
@@ -56,6 +52,24 @@ void Table::Measure() {
   for (const auto& row : sample_) WriteRow(row);
   sample_.clear();
   sample_.shrink_to_fit();
+}
+
+void Table::Squeeze(size_t total) {
+  size_t shrinking = columns_.size();
+  for (size_t i = 0; i < columns_.size() && shrinking == columns_.size(); ++i) {
+    if (Shrinks(columns_[i]) && widths_[i] > 0) shrinking = i;
+  }
+  if (shrinking == columns_.size()) return;
+  size_t& width = widths_[shrinking];
+  for (size_t i = columns_.size(); i-- > 0;) {
+    if (total - width + std::min(width, kComfortable) <= style_.width) break;
+    if (!columns_[i].minor || widths_[i] == 0) continue;
+    total -= widths_[i] + kGap;
+    widths_[i] = 0;
+  }
+  if (total <= style_.width) return;
+  const size_t over = total - style_.width;
+  width = std::max(kMinimumShrunk, width > over ? width - over : 0);
 }
 
 void Table::WriteRow(const std::vector<Cell>& row) {

@@ -20,6 +20,7 @@ struct Column {
   std::string title;
   Kind kind = kLeft;
   bool optional = false;  // Left out where the sample has nothing in it.
+  bool minor = false;     // Left out where a terminal has no room for it.
 };
 
 struct Cell {
@@ -31,8 +32,12 @@ class Table {
  public:
   // Enough for the widths of any screenful; holding them costs some 200 kB.
   static constexpr size_t kSampleRows = 1000;
-  // A shrinking column keeps this much, whatever the terminal.
+  // A shrinking column keeps this much, whatever the terminal, and this much while there are minor columns to leave
+  // out.
   static constexpr size_t kMinimumShrunk = 16;
+  static constexpr size_t kComfortable = 40;
+  // In a pipe a column is lined up to this width; a longer text pushes its own row on, not all the others.
+  static constexpr size_t kWidestAligned = 80;
 
   // `out` must outlive the table. `indent`: blanks before each row.
   Table(std::vector<Column> columns, const Style& style, Output* out, size_t indent = 0);
@@ -45,6 +50,8 @@ class Table {
 
  private:
   void Measure();
+  // Makes rows of `total` columns fit the terminal.
+  void Squeeze(size_t total);
   void WriteRow(const std::vector<Cell>& row);
 
   const std::vector<Column> columns_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdio>
 
 namespace ocpwatch {
@@ -143,9 +144,9 @@ std::string Duration(int64_t ns) {
   if (seconds < 0.00995) return Format("%.1f ms", seconds * 1e3);
   if (seconds < 0.9995) return Format("%.0f ms", seconds * 1e3);
   if (seconds < 59.995) return Format("%.2f s", seconds);
-  const auto whole = static_cast<int64_t>(seconds + 0.5);
+  const auto whole = std::llround(seconds);
   if (whole < 3600) return Format("%d min %02d s", static_cast<int>(whole / 60), static_cast<int>(whole % 60));
-  return Format("%lld h %02d min", static_cast<long long>(whole / 3600), static_cast<int>(whole / 60 % 60));
+  return Format("%lld h %02d min", whole / 3600, static_cast<int>(whole / 60 % 60));
 }
 
 std::string Size(uint64_t bytes) {

@@ -90,8 +90,12 @@ class TreeView : public Renderer {
     WriteList(stem, "writes", command.writes(), Color::kGreen);
     WriteList(stem, "removes", command.removed(), Color::kRed);
     WriteList(stem, "lists", command.listed(), Color::kNone);
-    WriteMinor(stem, "missing", command.missing());
-    WriteMinor(stem, "checks", command.checked());
+    if (style_.brief) {
+      WriteMinor(stem, command);
+    } else {
+      WriteList(stem, "missing", command.missing(), Color::kNone);
+      WriteList(stem, "checks", command.checked(), Color::kNone);
+    }
   }
 
   // A pipe gets a line for each file, so that grep finds it with its kind.
@@ -112,13 +116,13 @@ class TreeView : public Renderer {
     }
   }
 
-  // What a person seldom asks for: a number on a terminal.
-  void WriteMinor(const std::string& stem, std::string_view label, const PathList& paths) {
-    if (!style_.brief || paths.empty()) return WriteList(stem, label, paths, Color::kNone);
-    std::string line = "  " + std::string(label);
-    line.resize(11, ' ');
-    out_->Write(style_.Paint(stem + line + Counted(static_cast<uint64_t>(paths.size()), "path", "paths"), Color::kDim) +
-                "\n");
+  // What a person seldom asks for: numbers.
+  void WriteMinor(const std::string& stem, const v1::Command& command) {
+    std::string text;
+    if (!command.missing().empty()) text += Count(static_cast<uint64_t>(command.missing_size())) + " missing";
+    if (!command.missing().empty() && !command.checked().empty()) text += ", ";
+    if (!command.checked().empty()) text += Count(static_cast<uint64_t>(command.checked_size())) + " checked";
+    if (!text.empty()) out_->Write(style_.Paint(stem + "  also     " + text, Color::kDim) + "\n");
   }
 
   const Style style_;

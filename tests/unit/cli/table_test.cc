@@ -43,6 +43,33 @@ TEST_CASE("On a terminal the shrinking column makes a row one line") {
         " 1  gcc -c a-rather-long-n…  y\n");
 }
 
+TEST_CASE("Minor columns make room on a narrow terminal") {
+  const auto render = [](size_t width) {
+    Style style;
+    style.width = width;
+    std::string text;
+    Output out(&text);
+    Table table({{"PATH", Column::kShrinksInFront}, {"READ"}, {"CHECKED", Column::kLeft, true, true}}, style, &out);
+    table.Add({{"a/path/of/forty/columns/in/all/as/it/is.c"}, {"1"}, {"2"}});
+    table.Finish();
+    return text;
+  };
+  CHECK(render(56).find("CHECKED") != std::string::npos);
+  CHECK(render(50).find("CHECKED") == std::string::npos);
+  CHECK(render(50).find("a/path/of/forty") != std::string::npos);
+}
+
+TEST_CASE("In a pipe a long text pushes its own row on and no other") {
+  std::string text;
+  Output out(&text);
+  Table table({{"A"}, {"B"}}, Style(), &out);
+  table.Add({{std::string(300, 'x')}, {"1"}});
+  table.Add({{"y"}, {"2"}});
+  table.Finish();
+  CHECK(text.find(std::string(300, 'x') + "  1\n") != std::string::npos);
+  CHECK(text.find("y" + std::string(Table::kWidestAligned + 1, ' ') + "2\n") != std::string::npos);
+}
+
 TEST_CASE("In a pipe nothing is cut") {
   const std::string name(500, 'n');
   std::string text;

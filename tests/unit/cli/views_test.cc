@@ -104,7 +104,7 @@ TEST_CASE("On a terminal a tree is brief and its times stand at the right") {
         "     not observed in full: static executable\n"
         "     reads    a.c\n"
         "              /usr/include (2)\n"
-        "     missing  1 path\n");
+        "     also     1 missing\n");
 }
 
 TEST_CASE("A long list of files ends with how many were left out") {
@@ -113,6 +113,16 @@ TEST_CASE("A long list of files ends with how many were left out") {
   const auto lines = BriefPaths(paths, "/src", 50, true);
   REQUIRE(lines.size() == 1);
   CHECK(lines[0] == "file0.c  file1.c  file2.c  file3.c  … 96 more");
+}
+
+TEST_CASE("Of the system's files a terminal shows how many of each sort") {
+  PathList paths;
+  for (const char* path : {"/lib64/ld-linux-x86-64.so.2", "/usr/include/stdio.h", "/usr/bin/gcc", "/etc/hosts",
+                           "/usr/lib/gcc/x86_64-linux-gnu/12/include/stddef.h", "/tmp/ccA.s"}) {
+    paths.Add(path);
+  }
+  CHECK(BriefPaths(paths, "/src", 80, true) ==
+        std::vector<std::string>{"/tmp/ccA.s", "/usr/include (2)  /etc (1)  programs and libraries (2)"});
 }
 
 TEST_CASE("A project that lies among the system's files is not taken for them") {
@@ -173,11 +183,11 @@ TEST_CASE("Files are listed with the commands that used them") {
   for (uint32_t id = 2; id < 12; ++id) row.mutable_file()->add_read_by(id);
   row.mutable_file()->add_written_by(1);
   CHECK(Render(NewFilesView, Style(), {SessionRow(), row}) ==
-        "PATH      READ BY                WRITTEN BY\n"
+        "PATH      READ BY                WRITTEN\n"
         "/src/a.h  2,3,4,5,6,7,8,9,10,11  1\n");
   CHECK(Render(NewFilesView, Terminal(80), {SessionRow(), row}) ==
-        "PATH  READ BY       WRITTEN BY\n"
-        "a.h   2,3,4,5,6,+5  1\n");
+        "PATH  READ BY   WRITTEN\n"
+        "a.h   2,3,4,+7  1\n");
 }
 
 TEST_CASE("Rows behind the limit are counted") {
@@ -200,7 +210,7 @@ TEST_CASE("The origin of a file goes down step by step") {
   second.mutable_origin()->set_depth(1);
   CHECK(Render(NewOriginView, Style(), {SessionRow(), file, first, second}) ==
         "/src/app\n"
-        "  written by #5\n"
+        "  written by   #5\n"
         "\n"
         "app\n"
         "  made by #5 ld\n"
