@@ -17,11 +17,11 @@ constexpr uint32_t kBeforeTag = v1::Frame::kBeforeFieldNumber << 3 | 2;
 constexpr uint32_t kAfterTag = v1::Frame::kAfterFieldNumber << 3 | 2;
 
 // A frame of an argv this long leaves protobuf with megabytes of empty strings: not kept.
-constexpr size_t kLargeFrame = 32 * 1024;
+constexpr size_t kLargeFrame = size_t{32} * 1024;
 // A length of at most kMaxFrame fits three bytes; a longer varint is no length of ours.
 constexpr size_t kMaxLengthBytes = 3;
 // Bytes given out are removed from the buffer once they are so many, not message by message.
-constexpr size_t kCompactBytes = 64 * 1024;
+constexpr size_t kCompactBytes = size_t{64} * 1024;
 
 std::string_view CheckProc(const v1::Proc& proc) {
   if (!v1::Proc::Kind_IsValid(proc.kind())) return "an unknown kind of Proc";

