@@ -1,5 +1,5 @@
 // The inside of Tracker, for its own files: tracker.cc (events, truth), tracker_files.cc (calls on paths),
-// tracker_descriptors.cc, tracker_processes.cc (fork, exec, spawn, exit, wait). See tracker.h.
+// tracker_descriptors.cc, tracker_processes.cc (fork, spawn, exit, wait), tracker_exec.cc. See tracker.h.
 #ifndef OCPWATCH_DAEMON_SESSION_TRACKER_IMPL_H_
 #define OCPWATCH_DAEMON_SESSION_TRACKER_IMPL_H_
 
@@ -20,6 +20,9 @@ inline constexpr size_t kMaxNoteBytes = 400;
 inline constexpr size_t kMaxActionObjects = 256;
 inline constexpr size_t kMaxActions = 1024;
 
+inline std::vector<std::string> Arguments(const google::protobuf::RepeatedPtrField<std::string>& argv) {
+  return {argv.begin(), argv.end()};
+}
 constexpr uint32_t BitsIf(bool condition, uint32_t bits) { return condition ? bits : 0; }
 
 class Tracker::Impl {
@@ -74,11 +77,8 @@ class Tracker::Impl {
 
   // tracker_processes.cc
   void OnProc(const v1::Proc& proc, uint32_t number, uint64_t time_ns, Applied* applied);
-  void OnImage(Process& process, const v1::Proc& proc, uint64_t time_ns);
   void OnFork(const Context& context, uint32_t child);
   void OnForkResult(const Context& context, const v1::AfterCall& call);
-  void OnExec(const Context& context, const v1::BeforeCall& call);
-  void OnExecFailed(const Context& context, const v1::AfterCall& call);
   void OnSpawn(const Context& context, const v1::BeforeCall& call);
   void OnSpawnResult(const Context& context, const v1::AfterCall& call);
   void OnExit(const Context& context, int64_t status);
@@ -87,6 +87,17 @@ class Tracker::Impl {
   Process* NewChild(Process& parent, uint32_t number);
   // A process of which nothing was heard before.
   Process& Adopt(uint32_t number, uint32_t parent, bool through_opaque, uint64_t time_ns);
+  void EndCommand(CommandId command, v1::EndKind kind, int32_t value, uint64_t time_ns);
+  void Reap(Process& process);
+  // The first process and its command, if nothing was heard of them.
+  void EnsureSessionCommand(uint64_t time_ns);
+
+  // tracker_exec.cc
+  void OnImage(Process& process, const v1::Proc& proc, uint64_t time_ns);
+  void OnExec(const Context& context, const v1::BeforeCall& call);
+  void OnExecFailed(const Context& context, const v1::AfterCall& call);
+  // Its command is of its own exec, not that of the process it was forked from.
+  bool OwnsCommand(const Process& process) const;
   // The process has executed a program: its command of before ends, a new one begins.
   Command& BeginCommand(Process& process, uint64_t time_ns);
   // The command of a program that does not speak for itself.
@@ -97,10 +108,6 @@ class Tracker::Impl {
   bool IsImageOf(const PendingExec& pending, Process& process, const v1::Proc& proc);
   // Files that the process opened before its exec and that are open after it.
   void UseInherited(Process& process, uint64_t time_ns);
-  bool OwnsCommand(const Process& process) const;
-  void EndCommand(CommandId command, v1::EndKind kind, int32_t value, uint64_t time_ns);
-  void Reap(Process& process);
-  void EnsureSessionCommand(uint64_t time_ns);
 
   Trace& trace_;
   TrackerObserver* const observer_;
