@@ -24,6 +24,9 @@ namespace {
 constexpr int kSchema = 1;
 constexpr int kBusyTimeoutMs = 5000;
 
+// An interrupted log up to this size is counted when the daemon starts: some 20 ms. A larger one when it is asked for.
+constexpr uint64_t kCountAtOnceBytes = uint64_t{1} << 20;
+
 // AUTOINCREMENT: an id is never given twice, not even that of a removed session.
 constexpr char kCreate[] =
     "CREATE TABLE IF NOT EXISTS sessions("
@@ -103,6 +106,15 @@ absl::Status Check(sqlite3* database) {
   return Execute(database, absl::StrCat("PRAGMA user_version=", kSchema).c_str());
 }
 
+// False if the log cannot be read; the row is left as it is.
+bool CountByReplay(v1::SessionRecord* record) {
+  const absl::StatusOr<std::unique_ptr<LoadedLog>> log = LoadLog(record->log());
+  if (!log.ok()) return false;
+  record->set_log_bytes((*log)->log_bytes);
+  DescribeTrace((*log)->trace, record);
+  return true;
+}
+
 // Renames the database and what belongs to it out of the way; returns the new name.
 std::string SetAside(const std::string& path) {
   std::string aside;
@@ -159,6 +171,9 @@ absl::Status SessionIndex::MarkInterrupted() {
     if (IsOver(record.state()) || IsBeingWritten(record.log())) continue;
     record.set_state(v1::SESSION_INTERRUPTED);
     record.set_counted(false);
+    struct stat log;
+    record.set_log_bytes(stat(record.log().c_str(), &log) == 0 ? static_cast<uint64_t>(log.st_size) : 0);
+    if (record.log_bytes() <= kCountAtOnceBytes) CountByReplay(&record);
     if (absl::Status status = Update(record); !status.ok()) return status;
   }
   return absl::OkStatus();
@@ -277,10 +292,7 @@ absl::StatusOr<v1::SessionRecord> SessionIndex::Find(const std::string& id_or_na
     }
   }
   if (record.counted() || !IsOver(record.state())) return record;
-  const absl::StatusOr<std::unique_ptr<LoadedLog>> log = LoadLog(record.log());
-  if (!log.ok()) return record;  // The caller will hear of it when it reads the log.
-  record.set_log_bytes((*log)->log_bytes);
-  DescribeTrace((*log)->trace, &record);
+  if (!CountByReplay(&record)) return record;  // The caller will hear why when it reads the log.
   if (absl::Status status = Update(record); !status.ok()) return status;
   return record;
 }

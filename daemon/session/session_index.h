@@ -25,7 +25,7 @@ namespace ocpwatch {
 class SessionIndex {
  public:
   // Opens or makes <state_directory>/index.db and <state_directory>/sessions. Sessions that an earlier daemon left
-  // running become INTERRUPTED, `counted` false, unless it still writes their logs (append_file.h).
+  // running become INTERRUPTED (counted later if they are large), unless it still writes their logs (append_file.h).
   static absl::StatusOr<std::unique_ptr<SessionIndex>> Open(const std::string& state_directory);
   ~SessionIndex();
   SessionIndex(const SessionIndex&) = delete;
