@@ -76,7 +76,9 @@ std::string EmitRealCallsHeader(const v1::CallTable& table) {
   out += "};\n\nextern RealCalls real __attribute__((visibility(\"hidden\")));\n\n";
   out +=
       "// Fills `real`, before anything is called through it. Again, or in several threads at once, does no harm.\n"
-      "void ResolveRealCalls();\n\n";
+      "void ResolveRealCalls();\n\n"
+      "// Fills one member of `real`, taken as an array of pointers, and returns it. At any time, by any thread.\n"
+      "void* ResolveRealCall(size_t index);\n\n";
   out += "}  // namespace ocpwatch\n\n";
   out += "// Wrappers as this library calls them itself, whatever else is preloaded.\nextern \"C\" {\n";
   for (const v1::Function& function : table.functions()) {
@@ -92,15 +94,24 @@ std::string EmitRealCalls(const v1::CallTable& table) {
   std::string out = kGenerated;
   out += "#include \"real_calls.h\"\n\n#include \"preload/gencalls/next_definition.h\"\n\nnamespace ocpwatch {\n\n";
   out += "RealCalls real;\n\nnamespace {\n\n// In the order of RealCalls.\nconstexpr char kNames[] =\n";
+  std::string offsets;
+  size_t offset = 0;
   for (const v1::Function& function : table.functions()) {
-    for (const std::string& name : NamesOf(function)) out += "    \"" + name + "\\0\"\n";
+    for (const std::string& name : NamesOf(function)) {
+      out += "    \"" + name + "\\0\"\n";
+      offsets += std::to_string(offset) + ",";
+      offset += name.size() + 1;
+    }
   }
-  out +=
-      "    ;\nconstexpr size_t kCount = sizeof(RealCalls) / sizeof(void*);\n"
-      "constexpr NameHashes<kCount> kHashes(kNames);\n\n}  // namespace\n\n"
-      "void ResolveRealCalls() { NextDefinitions(kNames, kHashes.hashes, kCount, reinterpret_cast<void**>(&real)); "
-      "}\n\n"
-      "}  // namespace ocpwatch\n";
+  out += "    ;\n// Where each name begins.\nconstexpr uint16_t kOffsets[] = {" + offsets +
+         "};\nconstexpr size_t kCount = sizeof(RealCalls) / sizeof(void*);\n"
+         "constexpr NameHashes<kCount> kHashes(kNames);\n\n}  // namespace\n\n"
+         "void ResolveRealCalls() { NextDefinitions(kNames, kHashes.hashes, kCount, reinterpret_cast<void**>(&real)); "
+         "}\n\n"
+         "void* ResolveRealCall(size_t index) {\n  void* found = nullptr;\n"
+         "  NextDefinitions(kNames + kOffsets[index], &kHashes.hashes[index], 1, &found);\n"
+         "  return reinterpret_cast<void**>(&real)[index] = found;\n}\n\n"
+         "}  // namespace ocpwatch\n";
   return out;
 }
 

@@ -3,6 +3,7 @@
 #include <sys/auxv.h>
 
 #include "ocpwatch/v1/version.h"
+#include "preload/runtime/executable_path.h"
 #include "preload/runtime/frame_encoder.h"
 #include "preload/runtime/lists.h"
 #include "preload/runtime/load.h"
@@ -21,7 +22,8 @@ constexpr uint32_t kKindForked = 2;
 constexpr uint32_t kKindArguments = 3;
 
 constexpr size_t kFixedPart = 16 * FrameEncoder::kNumberSize + 8 * FrameEncoder::kBytesOverhead + sizeof kBuildId;
-// What libraries may take of the first frame; more of them are told like those of dlopen.
+// What libraries may take of the first frame: some 700 of them. A program that is linked to more is told without the
+// rest.
 constexpr size_t kLibrariesPart = 40 * 1024;
 static_assert(kFixedPart + kLibrariesPart + 3 * PATH_MAX + kListPart <= kMaxFrame);
 
@@ -53,16 +55,16 @@ uint32_t ReadUmask() {
   return static_cast<uint32_t>(old);
 }
 
-void WriteImage(StringList argv, uint32_t opaque_ancestor) {
+// `arguments` null: only `argv` knows them.
+void WriteImage(StringList argv, const char* const* arguments, uint32_t opaque_ancestor) {
   char executable[PATH_MAX];
   char cwd[PATH_MAX];
-  const long executable_size =
-      RawSyscall(SYS_readlinkat, AT_FDCWD, AsWord("/proc/self/exe"), AsWord(executable), sizeof executable);
   const long cwd_size = RawSyscall(SYS_getcwd, AsWord(cwd), sizeof cwd);  // With its NUL.
+  if (Failed(cwd_size) || cwd_size == 0) cwd[0] = 0;
+  const size_t cwd_length = LengthOf(cwd, sizeof cwd);
   const char* const requested = reinterpret_cast<const char*>(getauxval(AT_EXECFN));
   const size_t requested_size = requested != nullptr ? LengthOf(requested, PATH_MAX) : 0;
-  const size_t executable_length = Failed(executable_size) ? 0 : static_cast<size_t>(executable_size);
-  const size_t cwd_length = Failed(cwd_size) || cwd_size == 0 ? 0 : static_cast<size_t>(cwd_size) - 1;
+  const size_t executable_length = ExecutablePath(requested, arguments, cwd, executable);
   const bool for_build = session.ring->collect_environment != 0;
 
   LibraryNames libraries;
@@ -103,11 +105,11 @@ void WriteImage(StringList argv, uint32_t opaque_ancestor) {
 }  // namespace
 
 void AnnounceImage(const char* const* argv, uint32_t opaque_ancestor) {
-  if (argv != nullptr) return WriteImage(StringList(argv), opaque_ancestor);
+  if (argv != nullptr) return WriteImage(StringList(argv), argv, opaque_ancestor);
   // Pages that are not touched cost nothing.
   void* const memory = RawMap(kLargestCommandLine);
   const size_t size = memory != nullptr ? ReadCommandLine(static_cast<char*>(memory), kLargestCommandLine - 1) : 0;
-  WriteImage(StringList(static_cast<char*>(memory), size), opaque_ancestor);
+  WriteImage(StringList(static_cast<char*>(memory), size), nullptr, opaque_ancestor);
   if (memory != nullptr) RawUnmap(memory, kLargestCommandLine);
 }
 

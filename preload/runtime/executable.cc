@@ -24,6 +24,8 @@ constexpr size_t kHeadSize = 1024;
 constexpr int kMaxProgramHeaders = 64;
 constexpr size_t kNotesSize = 256;
 constexpr size_t kDynamicEntries = 64;
+// The compilers put a runtime that has to be first in front of everything else.
+constexpr int kFirstLibraries = 2;
 
 // Bytes of a file at an offset: from what has been read already, if they are there.
 class Window {
@@ -97,8 +99,10 @@ void FindFirstLibrary(const Window& file, const Elf64_Phdr& dynamic, const Elf64
     if (entries[i].d_tag == DT_STRTAB) strings = OffsetOf(entries[i].d_un.d_ptr, headers, count);
   }
   if (strings == 0) return;
-  for (size_t i = 0; i < number && entries[i].d_tag != DT_NULL; ++i) {
+  int looked_at = 0;
+  for (size_t i = 0; i < number && entries[i].d_tag != DT_NULL && looked_at < kFirstLibraries; ++i) {
     if (entries[i].d_tag != DT_NEEDED) continue;
+    ++looked_at;
     char name[sizeof result->first_library] = "";
     const size_t size = file.Read(strings + entries[i].d_un.d_val, name, sizeof name - 1);
     name[size] = 0;
@@ -153,13 +157,10 @@ Opaque GainsRights(int fd, const struct stat& status) {
   constexpr mode_t kSetgid = S_ISGID | S_IXGRP;
   if ((status.st_mode & kSetgid) == kSetgid && status.st_gid != static_cast<gid_t>(RawSyscall(SYS_getegid)))
     return Opaque::kSetuid;
+  if (RawSyscall(SYS_getuid) == 0) return Opaque::kNone;  // Root gains nothing by capabilities.
   char value[32];
-  // Without capabilities in the file system this fails at once. Root gains nothing by them.
-  if (!Failed(RawSyscall(SYS_fgetxattr, fd, AsWord("security.capability"), AsWord(value), sizeof value)) &&
-      RawSyscall(SYS_getuid) != 0) {
-    return Opaque::kCapabilities;
-  }
-  return Opaque::kNone;
+  const long size = RawSyscall(SYS_fgetxattr, fd, AsWord("security.capability"), AsWord(value), sizeof value);
+  return Failed(size) ? Opaque::kNone : Opaque::kCapabilities;
 }
 
 // The loader may be executed itself, with a program as its argument, and then preloads.

@@ -9,52 +9,24 @@
 #include "preload/runtime/text.h"
 #include "real_calls.h"
 
+// Our own dynamic section; by its address the loader's list knows us.
+extern ElfW(Dyn) _DYNAMIC[] __attribute__((visibility("hidden")));
+
 namespace ocpwatch {
 
 constinit thread_local bool loading = false;
 
 namespace {
 
-// How many libraries had been loaded, ever, when we last told of them.
+// How many libraries had been loaded, ever, when we last told of them; 0 until the first dlopen.
 std::atomic<uint64_t> told_loads{0};
 
+bool IsOurs(uintptr_t base) { return base == session.library_base; }
+
 // The path of a library; null for the program itself, the vDSO and ourselves.
-const char* PathOf(const dl_phdr_info& info) {
-  if (info.dlpi_name == nullptr || info.dlpi_addr == session.library_base) return nullptr;
-  return *FindOrEnd(info.dlpi_name, '/') != 0 ? info.dlpi_name : nullptr;
-}
-
-struct Total {
-  size_t size;
-  size_t budget;
-  size_t count;
-};
-
-int AddSize(dl_phdr_info* info, size_t, void* data) {
-  auto* total = static_cast<Total*>(data);
-  const char* path = PathOf(*info);
-  const size_t size = path != nullptr ? LengthOf(path, PATH_MAX) + FrameEncoder::kBytesOverhead : 0;
-  if (total->size + size > total->budget) return 1;
-  total->size += size;
-  ++total->count;
-  return 0;
-}
-
-struct Encoding {
-  FrameEncoder* frame;
-  uint32_t field;
-  size_t left;
-};
-
-int Encode(dl_phdr_info* info, size_t, void* data) {
-  auto* encoding = static_cast<Encoding*>(data);
-  const char* path = PathOf(*info);
-  if (path == nullptr) return 0;
-  const size_t length = LengthOf(path, PATH_MAX);
-  if (length + FrameEncoder::kBytesOverhead > encoding->left) return 1;
-  encoding->left -= length + FrameEncoder::kBytesOverhead;
-  encoding->frame->Bytes(encoding->field, path, length);
-  return 0;
+const char* PathOf(const char* name, uintptr_t base) {
+  if (name == nullptr || IsOurs(base)) return nullptr;
+  return *FindOrEnd(name, '/') != 0 ? name : nullptr;
 }
 
 struct Loaded {
@@ -74,7 +46,7 @@ int Count(dl_phdr_info* info, size_t, void* data) {
 int TellNew(dl_phdr_info* info, size_t, void* data) {
   auto* loaded = static_cast<Loaded*>(data);
   if (loaded->index++ < loaded->first_new) return 0;
-  const char* path = PathOf(*info);
+  const char* path = PathOf(info->dlpi_name, info->dlpi_addr);
   if (path == nullptr) return 0;
   Call call;
   call.function = FunctionId::kDlopen;
@@ -86,6 +58,11 @@ int TellNew(dl_phdr_info* info, size_t, void* data) {
 void BeforeLoad(FunctionId function, const char* path, int flags) {
   if (path == nullptr || (flags & RTLD_NOLOAD) != 0 || BehaviourFor(function) == Behaviour::kOff) return;
   TellLoadedLibraries();
+  if (told_loads.load(std::memory_order_relaxed) == 0) {
+    Loaded loaded = {};
+    dl_iterate_phdr(Count, &loaded);
+    told_loads.store(loaded.ever, std::memory_order_relaxed);
+  }
   if (*FindOrEnd(path, '/') != 0 && *FindOrEnd(path, '$') == 0) {
     const long result = RawSyscall(SYS_faccessat, AT_FDCWD, AsWord(path), R_OK);
     if (Failed(result)) {
@@ -104,19 +81,36 @@ void BeforeLoad(FunctionId function, const char* path, int flags) {
 
 }  // namespace
 
+// At the start the loader's list is read as it is: dl_iterate_phdr, which takes a lock, costs 2 µs for the first time.
+void FindOurselves() {
+  for (const link_map* library = _r_debug.r_map; library != nullptr; library = library->l_next) {
+    if (library->l_ld != _DYNAMIC) continue;
+    session.library_base = library->l_addr;
+    session.library_size = LengthOf(library->l_name, sizeof session.library - 1);
+    Append(session.library, library->l_name, session.library_size);
+  }
+}
+
 size_t LibraryNames::SizeOfAll(size_t budget) {
-  Total total = {0, budget, 0};
-  Loaded loaded = {};
-  dl_iterate_phdr(Count, &loaded);
-  dl_iterate_phdr(AddSize, &total);
-  told_loads.store(loaded.ever - (loaded.now - total.count), std::memory_order_relaxed);
-  loading = total.count < loaded.now;
-  return total.size;
+  size_t total = 0;
+  for (const link_map* library = _r_debug.r_map; library != nullptr; library = library->l_next) {
+    const char* const path = PathOf(library->l_name, library->l_addr);
+    const size_t size = path != nullptr ? LengthOf(path, PATH_MAX) + FrameEncoder::kBytesOverhead : 0;
+    if (total + size > budget) break;
+    total += size;
+  }
+  return total;
 }
 
 void LibraryNames::EncodeAll(FrameEncoder& frame, uint32_t field, size_t size) const {
-  Encoding encoding = {&frame, field, size};
-  dl_iterate_phdr(Encode, &encoding);
+  for (const link_map* library = _r_debug.r_map; library != nullptr; library = library->l_next) {
+    const char* const path = PathOf(library->l_name, library->l_addr);
+    if (path == nullptr) continue;
+    const size_t length = LengthOf(path, PATH_MAX);
+    if (length + FrameEncoder::kBytesOverhead > size) break;
+    size -= length + FrameEncoder::kBytesOverhead;
+    frame.Bytes(field, path, length);
+  }
 }
 
 void TellLoadedLibrariesNow() {

@@ -15,10 +15,13 @@
 
 namespace ocpwatch {
 
+// Sets session.library and library_base.
+void FindOurselves();
+
 // The libraries loaded at start: what SizeOfAll() has counted EncodeAll() writes, in the same order.
 class LibraryNames {
  public:
-  // Encoded size of all, or of as many of the first as fit in `budget`. The others are told as if by dlopen.
+  // Encoded size of all, or of as many of the first as fit in `budget`.
   size_t SizeOfAll(size_t budget);
   void EncodeAll(FrameEncoder& frame, uint32_t field, size_t size) const;
 };

@@ -1,21 +1,19 @@
 #include "preload/runtime/start.h"
 
-#include <link.h>
 #include <sched.h>
-#include <stdlib.h>
 
 #include "preload/runtime/announce.h"
 #include "preload/runtime/call.h"
 #include "preload/runtime/environment.h"
 #include "preload/runtime/exit.h"
+#include "preload/runtime/lazy_calls.h"
+#include "preload/runtime/load.h"
 #include "preload/runtime/ring_mapping.h"
 #include "preload/runtime/session.h"
 #include "preload/runtime/syscalls.h"
 #include "preload/runtime/text.h"
-#include "real_calls.h"
 
 extern "C" char** environ;
-extern "C" const char __ehdr_start __attribute__((visibility("hidden")));  // The linker's: where we lie.
 
 namespace ocpwatch {
 namespace {
@@ -24,13 +22,6 @@ namespace {
 constexpr int kPatience = 10'000;
 
 std::atomic<int> starting_thread{0};
-
-int FindOurselves(dl_phdr_info* info, size_t, void*) {
-  if (info->dlpi_addr != session.library_base) return 0;
-  session.library_size = LengthOf(info->dlpi_name, sizeof session.library - 1);
-  Append(session.library, info->dlpi_name, session.library_size);
-  return 1;
-}
 
 // Whether we are the process that OCP_WATCH speaks of, and not started by something that could not be observed.
 bool IsExpected(const Expected& expected) {
@@ -43,8 +34,7 @@ bool IsExpected(const Expected& expected) {
 bool Join(const char* const* argv) {
   const char* const variable = FindWatchVariable(environ);
   if (variable == nullptr) return false;
-  session.library_base = reinterpret_cast<uintptr_t>(&__ehdr_start);
-  dl_iterate_phdr(FindOurselves, nullptr);
+  FindOurselves();
   Expected expected;
   const bool understood = ParseWatchVariable(variable, &expected);
   CleanEnvironment(environ);
@@ -74,7 +64,7 @@ void Start(int, const char* const* argv) {
     return;
   }
   starting_thread.store(thread, std::memory_order_relaxed);
-  ResolveRealCalls();
+  PrepareRealCalls();
   if (environ == nullptr) {
     // A sanitizer's runtime calls before libc itself has been initialised. Our constructor comes later.
     session.phase.store(Phase::kNotStarted, std::memory_order_release);

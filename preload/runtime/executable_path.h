@@ -1,0 +1,25 @@
+// What /proc/self/exe says, for less.
+//
+// The kernel makes entries under /proc for each process that looks at its own, and takes them away when that ends:
+// readlink("/proc/self/exe") is 11 µs of a process that lives for 500. The kernel's name of the file that was executed
+// (AT_EXECFN), with its symbolic links followed, is the same for 2 µs, except for scripts and for what was executed by
+// descriptor.
+#ifndef OCPWATCH_PRELOAD_RUNTIME_EXECUTABLE_PATH_H_
+#define OCPWATCH_PRELOAD_RUNTIME_EXECUTABLE_PATH_H_
+
+#include <linux/limits.h>
+
+#include <cstddef>
+
+namespace ocpwatch {
+
+// Writes the path of this process's program and returns its length; 0 if it cannot be found out. `requested` is
+// AT_EXECFN or null, `argv` null if it is not known, `cwd` where the process stands.
+size_t ExecutablePath(const char* requested, const char* const* argv, const char* cwd, char (&path)[PATH_MAX]);
+
+// Follows the symbolic links in `path`, which is relative to `base`; 0 if it is too long or leads nowhere.
+size_t Canonical(const char* base, const char* path, char (&result)[PATH_MAX]);
+
+}  // namespace ocpwatch
+
+#endif  // OCPWATCH_PRELOAD_RUNTIME_EXECUTABLE_PATH_H_
