@@ -195,7 +195,7 @@ TEST_CASE("A delimited stream is cut at the same places however its bytes arrive
         REQUIRE(frame != nullptr);
         REQUIRE(frame->after().result() == next++);
       }
-      REQUIRE(reader.held() < 64 * 1024 + most + 1000);
+      REQUIRE(reader.held() < size_t{64} * 1024 + most + 1000);
     }
     CHECK(next == 2000);
     CHECK_FALSE(reader.partial());

@@ -381,6 +381,7 @@ TEST_CASE_METHOD(ServerFixture, "Without descriptors newcomers are turned away, 
   const auto there_before = Greeted(*target_, 1);
   // Sockets first: the server shares our table of descriptors and is to have none left.
   std::vector<UniqueFd> sockets;
+  sockets.reserve(3);
   for (int i = 0; i < 3; ++i) sockets.emplace_back(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   rlimit before{};
   REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);

@@ -43,7 +43,7 @@ TEST_CASE("Eight processes that write at once lose nothing, and each keeps its o
   FakeTarget target(kMinDataSize);
   target.keep = false;
   constexpr int kWriters = 8;
-  constexpr int kFrames = 50'000;
+  constexpr uint64_t kFrames = 50'000;
   std::vector<pid_t> children;
   for (int i = 0; i < kWriters; ++i) {
     const uint32_t process = RingTestWriter::TakeNumber(target.ring());
@@ -51,7 +51,7 @@ TEST_CASE("Eight processes that write at once lose nothing, and each keeps its o
     REQUIRE(child >= 0);
     if (child == 0) {
       RingTestWriter writer(target.ring(), process);
-      for (int serial = 0; serial < kFrames; ++serial) {
+      for (int serial = 0; serial < static_cast<int>(kFrames); ++serial) {
         v1::Frame frame = TestFrame(process, serial);
         frame.mutable_after()->mutable_path()->resize(static_cast<size_t>(serial * 7 % 200));
         writer.Write(frame);
@@ -77,13 +77,14 @@ TEST_CASE("Threads that write at once lose nothing") {
   FakeTarget target(kMinDataSize);
   target.keep = false;
   RingLoop loop(target);
-  constexpr int kFrames = 20'000;
+  constexpr uint64_t kFrames = 20'000;
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&] {
       const uint32_t process = RingTestWriter::TakeNumber(target.ring());
       RingTestWriter writer(target.ring(), process);
-      for (int serial = 0; serial < kFrames; ++serial) writer.Write(TestFrame(process, serial));
+      for (int serial = 0; serial < static_cast<int>(kFrames); ++serial) writer.Write(TestFrame(process, serial));
     });
   }
   for (std::thread& thread : threads) thread.join();

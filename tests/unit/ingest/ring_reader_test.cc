@@ -74,6 +74,23 @@ TEST_CASE("A frame arrives as it was written, with its bytes") {
   CHECK(target.frames()[0].SerializeAsString() == frame.SerializeAsString());
 }
 
+TEST_CASE("A frame may be shorter than the record that was taken for it") {
+  FakeTarget target;
+  RingReader reader(target);
+  RingTestWriter writer(target.ring(), 1);
+  for (int i = 0; i < 100; ++i) {
+    const std::string bytes = TestFrame(1, i).SerializeAsString();
+    RingTestWriter::Reservation taken;
+    REQUIRE(writer.Reserve(bytes.size() + static_cast<size_t>(i) * 50, &taken));
+    writer.Fill(taken, bytes);
+    writer.Commit(taken, bytes.size());
+  }
+  DrainAll(reader);
+  CHECK(target.count() == 100);
+  CHECK(target.out_of_order() == 0);
+  CHECK(target.damage().empty());
+}
+
 TEST_CASE("The longest frame fits, one byte more is refused and disturbs nobody else") {
   FakeTarget target(kMinDataSize);
   RingReader reader(target);
