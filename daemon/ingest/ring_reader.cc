@@ -122,7 +122,8 @@ bool RingReader::SpanIsPossible(uint64_t word, uint64_t* span) {
   const uint64_t words = SpanOf(word);
   *span = words * 8;
   if (words == 0 || (tail_ & (data_size_ - 1)) + *span > data_size_) return false;
-  if (StateOf(word) == WordState::kBusy && *span > kMaxRecordSpan) return false;
+  if (StateOf(word) != WordState::kSkip && *span > kMaxRecordSpan) return false;
+  // The writer may have taken more room than its frame needed in the end.
   if (StateOf(word) == WordState::kDone) {
     const uint64_t bytes = OwnerOrBytesOf(word);
     if (bytes > kMaxFrame || SpanForFrame(bytes) > words) return false;
