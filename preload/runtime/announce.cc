@@ -57,11 +57,11 @@ uint32_t ReadUmask() {
 
 // `arguments` null: only `argv` knows them.
 void WriteImage(StringList argv, const char* const* arguments, uint32_t opaque_ancestor) {
-  char executable[PATH_MAX];
-  char cwd[PATH_MAX];
-  const long cwd_size = RawSyscall(SYS_getcwd, AsWord(cwd), sizeof cwd);  // With its NUL.
+  char cwd[2 * PATH_MAX];
+  const long cwd_size = RawSyscall(SYS_getcwd, AsWord(cwd), PATH_MAX);  // With its NUL.
   if (Failed(cwd_size) || cwd_size == 0) cwd[0] = 0;
-  const size_t cwd_length = LengthOf(cwd, sizeof cwd);
+  const size_t cwd_length = LengthOf(cwd, PATH_MAX);
+  char* const executable = cwd + cwd_length + 1;  // Rarely touches a page of its own.
   const char* const requested = reinterpret_cast<const char*>(getauxval(AT_EXECFN));
   const size_t requested_size = requested != nullptr ? LengthOf(requested, PATH_MAX) : 0;
   const size_t executable_length = ExecutablePath(requested, arguments, cwd, executable);

@@ -7,6 +7,8 @@ namespace ocpwatch {
 namespace {
 
 constexpr int kMaxLinks = 40;  // The kernel's own limit.
+// Longer paths are left to the kernel. Each page of stack that is touched for the first time costs a fault.
+constexpr size_t kUsualPath = 512;
 
 bool SameText(const char* a, const char* b) {
   while (*a != 0 && *a == *b) {
@@ -24,25 +26,25 @@ bool MayBeScript(const char* requested, const char* const* argv) {
   return false;
 }
 
-size_t ReadExe(char (&path)[PATH_MAX]) {
-  const long size = RawSyscall(SYS_readlinkat, AT_FDCWD, AsWord("/proc/self/exe"), AsWord(path), sizeof path);
+size_t ReadExe(char* path) {
+  const long size = RawSyscall(SYS_readlinkat, AT_FDCWD, AsWord("/proc/self/exe"), AsWord(path), PATH_MAX);
   return Failed(size) ? 0 : static_cast<size_t>(size);
 }
 
 }  // namespace
 
-size_t Canonical(const char* base, const char* path, char (&result)[PATH_MAX]) {
-  char rest[2 * PATH_MAX];  // What is still to be walked.
+size_t Canonical(const char* base, const char* path, char* result) {
+  char rest[2 * kUsualPath];  // What is still to be walked.
   size_t begin = sizeof rest - 1;
   rest[begin] = 0;
-  size_t length = LengthOf(path, PATH_MAX);
-  if (length >= PATH_MAX) return 0;
+  size_t length = LengthOf(path, kUsualPath);
+  if (length >= kUsualPath) return 0;
   begin -= length;
   Append(rest + begin, path, length);
   size_t size = 0;
   if (path[0] != '/') {
-    size = LengthOf(base, PATH_MAX);
-    if (base[0] != '/' || size >= PATH_MAX) return 0;
+    size = LengthOf(base, kUsualPath);
+    if (base[0] != '/' || size >= kUsualPath) return 0;
     Append(result, base, size);
     if (size == 1) size = 0;
   }
@@ -64,18 +66,19 @@ size_t Canonical(const char* base, const char* path, char (&result)[PATH_MAX]) {
     Append(result + size, name, length);
     size += length;
     result[size] = 0;
-    char target[PATH_MAX];
+    char target[kUsualPath];
     const long link = RawSyscall(SYS_readlinkat, AT_FDCWD, AsWord(result), AsWord(target), sizeof target);
     if (link == -EINVAL) continue;  // No link.
-    if (Failed(link) || ++links > kMaxLinks || static_cast<size_t>(link) + 1 > begin) return 0;
-    begin -= static_cast<size_t>(link);
-    Append(rest + begin, target, static_cast<size_t>(link));
+    const auto link_size = static_cast<size_t>(link);
+    if (Failed(link) || ++links > kMaxLinks || link_size == sizeof target || link_size > begin) return 0;
+    begin -= link_size;
+    Append(rest + begin, target, link_size);
     size = target[0] == '/' ? 0 : parent;
   }
   return size;
 }
 
-size_t ExecutablePath(const char* requested, const char* const* argv, const char* cwd, char (&path)[PATH_MAX]) {
+size_t ExecutablePath(const char* requested, const char* const* argv, const char* cwd, char* path) {
   const bool plain = requested != nullptr && argv != nullptr && requested[0] != 0 && !StartsWith(requested, "/dev/") &&
                      !StartsWith(requested, "/proc/") && !MayBeScript(requested, argv);
   const size_t size = plain ? Canonical(cwd, requested, path) : 0;

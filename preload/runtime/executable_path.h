@@ -7,18 +7,17 @@
 #ifndef OCPWATCH_PRELOAD_RUNTIME_EXECUTABLE_PATH_H_
 #define OCPWATCH_PRELOAD_RUNTIME_EXECUTABLE_PATH_H_
 
-#include <linux/limits.h>
-
 #include <cstddef>
 
 namespace ocpwatch {
 
 // Writes the path of this process's program and returns its length; 0 if it cannot be found out. `requested` is
-// AT_EXECFN or null, `argv` null if it is not known, `cwd` where the process stands.
-size_t ExecutablePath(const char* requested, const char* const* argv, const char* cwd, char (&path)[PATH_MAX]);
+// AT_EXECFN or null, `argv` null if it is not known, `cwd` where the process stands. `path` has room for PATH_MAX
+// bytes.
+size_t ExecutablePath(const char* requested, const char* const* argv, const char* cwd, char* path);
 
-// Follows the symbolic links in `path`, which is relative to `base`; 0 if it is too long or leads nowhere.
-size_t Canonical(const char* base, const char* path, char (&result)[PATH_MAX]);
+// Follows the symbolic links in `path`, which is relative to `base`; 0 if it is longer than usual or leads nowhere.
+size_t Canonical(const char* base, const char* path, char* result);
 
 }  // namespace ocpwatch
 

@@ -86,8 +86,8 @@ void FindOurselves() {
   for (const link_map* library = _r_debug.r_map; library != nullptr; library = library->l_next) {
     if (library->l_ld != _DYNAMIC) continue;
     session.library_base = library->l_addr;
-    session.library_size = LengthOf(library->l_name, sizeof session.library - 1);
-    Append(session.library, library->l_name, session.library_size);
+    session.library = library->l_name;
+    session.library_size = LengthOf(library->l_name, PATH_MAX);
   }
 }
 

@@ -16,8 +16,6 @@
 #ifndef OCPWATCH_PRELOAD_RUNTIME_SESSION_H_
 #define OCPWATCH_PRELOAD_RUNTIME_SESSION_H_
 
-#include <linux/limits.h>
-
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -47,7 +45,7 @@ struct Session {
   char token_hex[33];
   char socket_path[108];
 
-  char library[PATH_MAX];  // Ourselves, as LD_PRELOAD names us.
+  const char* library;  // Ourselves, as LD_PRELOAD names us. The loader's own string.
   size_t library_size;
   uintptr_t library_base;
 };
