@@ -261,7 +261,8 @@ TEST_CASE("A session whose log cannot be made does not start") {
   SessionOptions options;
   options.header = TestHeader();
   options.log_path = "/nowhere/at/all/1.ocplog";
-  CHECK(Session::Start(std::move(options)).status().code() == absl::StatusCode::kNotFound);
+  const absl::Status status = Session::Start(std::move(options)).status();
+  CHECK(status.code() == absl::StatusCode::kNotFound);
 }
 
 TEST_CASE("A session that is let go of is closed in good order") {
