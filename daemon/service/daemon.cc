@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -99,6 +100,7 @@ absl::Status Daemon::Prepare() {
   // two threads do so with a mutex each; without that 21 and 36. The unit tests leave it on.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   RaiseDescriptorLimit();
+  umask(077);  // Logs tell what a user works on.
   signals_ = TakeSignals();
   wake_ = UniqueFd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!signals_.valid() || !wake_.valid()) return absl::ResourceExhaustedError("no descriptors are left");

@@ -100,16 +100,17 @@ class TestRun {
     REQUIRE(stream_->Read(&reply));
     REQUIRE(reply.has_started());
     started_ = reply.started();
+    auto session = server_->registry().LookupRunning(started_.session_id());
+    REQUIRE(session.ok());
+    session_ = *std::move(session);
     return started_.session_id();
   }
   const v1::RunReply::Started& started() const { return started_; }
 
   void Write(v1::Frame frame, uint32_t process = 1) {
-    auto session = server_->registry().LookupRunning(started_.session_id());
-    REQUIRE(session.ok());
     frame.set_process(process);
     frame.set_time_ns(static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count()));
-    RingTestWriter writer((*session)->ring(), process);
+    RingTestWriter writer(session_->ring(), process);
     REQUIRE(writer.Write(frame));
   }
 
@@ -169,6 +170,7 @@ class TestRun {
   grpc::ClientContext context_;
   std::unique_ptr<grpc::ClientReaderWriter<v1::RunRequest, v1::RunReply>> stream_;
   v1::RunReply::Started started_;
+  std::shared_ptr<Session> session_;
 };
 
 }  // namespace ocpwatch
