@@ -64,7 +64,7 @@ void Fill(Trace* trace, int commands, int uses) {
     command.executable = "/usr/bin/cc";
     command.cwd = "/src";
     command.start_ns = static_cast<uint64_t>(c);
-    command.end_ns = static_cast<uint64_t>(c + 5);
+    command.end_ns = static_cast<uint64_t>(c) + 5;
     command.end = v1::END_SIGNAL;
     command.end_value = 11;
     command.opaque = v1::OPAQUE_GO;
@@ -117,7 +117,7 @@ TEST_CASE("The memory that a model says it needs grows with it") {
   Fill(&small, 1, 10);
   Trace large;
   Fill(&large, 10, 1000);
-  CHECK(large.MemoryUse() > small.MemoryUse() + 10 * 1000 * sizeof(Use));
+  CHECK(large.MemoryUse() > small.MemoryUse() + sizeof(Use) * 10 * 1000);
 }
 
 }  // namespace
