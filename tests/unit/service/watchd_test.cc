@@ -11,6 +11,7 @@
 
 #include <catch2/catch.hpp>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -36,6 +37,9 @@ class World {
     for (const char* name : {"/run", "/state", "/config"}) REQUIRE(mkdir((scratch_.path() + name).c_str(), 0700) == 0);
     environment_ = {"PATH=/usr/bin:/bin", "XDG_RUNTIME_DIR=" + scratch_.path() + "/run",
                     "XDG_STATE_HOME=" + scratch_.path() + "/state", "XDG_CONFIG_HOME=" + scratch_.path() + "/config"};
+    for (const char* sanitizer : {"ASAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS"}) {
+      if (const char* value = getenv(sanitizer)) environment_.push_back(absl::StrCat(sanitizer, "=", value));
+    }
   }
   std::string runtime() const { return scratch_.path() + "/run/ocp-watch"; }
   std::string state() const { return scratch_.path() + "/state/ocp-watch"; }
