@@ -14,6 +14,7 @@
 #include "preload/runtime/environment.h"
 #include "preload/runtime/executable.h"
 #include "preload/runtime/export.h"
+#include "preload/runtime/lists.h"
 #include "preload/runtime/scratch.h"
 #include "preload/runtime/session.h"
 #include "preload/runtime/syscalls.h"
@@ -78,8 +79,8 @@ bool GoOn(int error) {
 
 int Execute(const ExecRequest& request) {
   const Behaviour behaviour = BehaviourFor(request.function);
-  if (!IsActive() || !IsReadable(request.path) ||
-      (request.environment != nullptr && !IsReadable(request.environment))) {
+  if (!IsActive() || !IsReadable(request.path) || (request.argv != nullptr && !IsReadableList(request.argv)) ||
+      (request.environment != nullptr && !IsReadableList(request.environment))) {
     return CallReal(request, request.environment);
   }
   Executable target;

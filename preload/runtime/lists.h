@@ -7,6 +7,7 @@
 
 #include "ocpwatch/v1/ring.h"
 #include "preload/runtime/frame_encoder.h"
+#include "preload/runtime/syscalls.h"
 #include "preload/runtime/text.h"
 
 namespace ocpwatch {
@@ -16,6 +17,24 @@ inline constexpr size_t kLongestString = 128 * 1024;
 // What one frame takes of lists: leaves room for four paths and the rest.
 inline constexpr size_t kListPart = kMaxFrame - 64 * 1024;
 static_assert(kListPart > kLongestString + FrameEncoder::kBytesOverhead);
+
+// Whether argv or an environment can be read: the kernel fails with EFAULT where it cannot, we must not die of it. Asks
+// once for each page that strings begin in; most lie side by side.
+inline bool IsReadableList(const char* const* strings) {
+  constexpr uintptr_t kPage = 4096;
+  uintptr_t list_page = UINTPTR_MAX, string_page = UINTPTR_MAX;
+  for (;; ++strings) {
+    if (reinterpret_cast<uintptr_t>(strings) / kPage != list_page) {
+      if (!IsReadable(strings)) return false;
+      list_page = reinterpret_cast<uintptr_t>(strings) / kPage;
+    }
+    if (*strings == nullptr) return true;
+    const uintptr_t page = reinterpret_cast<uintptr_t>(*strings) / kPage;
+    if (page == string_page) continue;
+    if (!IsReadable(*strings)) return false;
+    string_page = page;
+  }
+}
 
 // A null-terminated array of strings, or strings one behind the other (as in /proc/self/cmdline).
 class StringList {

@@ -4,6 +4,7 @@
 #include <link.h>
 
 #include "preload/runtime/call.h"
+#include "preload/runtime/export.h"
 #include "preload/runtime/session.h"
 #include "preload/runtime/syscalls.h"
 #include "preload/runtime/text.h"
@@ -136,3 +137,17 @@ extern "C" __attribute__((visibility("hidden"))) void* ocpwatch_before_dlmopen(L
   ocpwatch::BeforeLoad(ocpwatch::FunctionId::kDlmopen, path, flags);
   return reinterpret_cast<void*>(ocpwatch::real.dlmopen);
 }
+
+#if !defined(__x86_64__)
+// Elsewhere the compiler's tail call does what load_x86_64.S makes sure of: the real function sees the program's own
+// return address.
+OCPWATCH_EXPORT(void*, dlopen, (const char* path, int flags)) {
+  ocpwatch_before_dlopen(path, flags);
+  return ocpwatch::real.dlopen(path, flags);
+}
+
+OCPWATCH_EXPORT(void*, dlmopen, (Lmid_t space, const char* path, int flags)) {
+  ocpwatch_before_dlmopen(space, path, flags);
+  return ocpwatch::real.dlmopen(space, path, flags);
+}
+#endif

@@ -1,4 +1,4 @@
-// ocpwatch.v1.OpaqueReason, whose header needs libprotobuf. OpaqueReasonsAreTheProtos of the unit tests compares them.
+// ocpwatch.v1.OpaqueReason, whose header needs libprotobuf. A unit test compares the two.
 #ifndef OCPWATCH_PRELOAD_RUNTIME_OPAQUE_H_
 #define OCPWATCH_PRELOAD_RUNTIME_OPAQUE_H_
 

@@ -12,6 +12,7 @@
 #include "preload/runtime/call.h"
 #include "preload/runtime/exec.h"
 #include "preload/runtime/exit.h"
+#include "preload/runtime/export.h"
 #include "preload/runtime/fork.h"
 #include "preload/runtime/opaque.h"
 #include "preload/runtime/session.h"
@@ -134,3 +135,11 @@ extern "C" void* ocpwatch_before_clone(long number, long first) {
   }
   return reinterpret_cast<void*>(real.syscall);
 }
+
+#if !defined(__x86_64__)
+OCPWATCH_EXPORT(long, syscall, (long number, long a, long b, long c, long d, long e, long f)) {
+  if (number != SYS_clone && number != SYS_clone3) return ocpwatch_syscall(number, a, b, c, d, e, f);
+  ocpwatch_before_clone(number, a);
+  return real.syscall(number, a, b, c, d, e, f);  // A tail call.
+}
+#endif

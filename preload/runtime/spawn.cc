@@ -7,6 +7,7 @@
 #include "preload/runtime/environment.h"
 #include "preload/runtime/executable.h"
 #include "preload/runtime/export.h"
+#include "preload/runtime/lists.h"
 #include "preload/runtime/scratch.h"
 #include "preload/runtime/session.h"
 #include "preload/runtime/syscalls.h"
@@ -62,8 +63,8 @@ bool Search(const char* file, char (&found)[PATH_MAX + NAME_MAX + 2]) {
 
 int Spawn(const SpawnRequest& request, pid_t* pid) {
   const Behaviour behaviour = BehaviourFor(request.function);
-  if (!IsActive() || !IsReadable(request.file) ||
-      (request.environment != nullptr && !IsReadable(request.environment))) {
+  if (!IsActive() || !IsReadable(request.file) || (request.argv != nullptr && !IsReadableList(request.argv)) ||
+      (request.environment != nullptr && !IsReadableList(request.environment))) {
     return CallReal(request, pid, request.environment);
   }
   // The real posix_spawnp searches again: only it knows what the file actions do to the working directory.

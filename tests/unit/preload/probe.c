@@ -227,6 +227,10 @@ static int errnos(char** args) {
   SHOW(execvp("", list))
   SHOW(execvp("no-such-program", list))
   SHOW(execve("/etc", list, environ))
+  char* bad_list[] = {"x", bad, NULL};
+  SHOW(execve("/bin/true", bad_list, environ))
+  SHOW(execve("/bin/true", (char**)bad, environ))
+  SHOW(execve("/bin/true", list, (char**)bad))
   SHOW(rename("/nonexistent", "/etc/y"))
   SHOW(rename(bad, bad))
   SHOW(readlink("/etc/passwd", buffer, sizeof buffer))

@@ -1,12 +1,17 @@
 // The writer's side of the ring, and of synchronous calls.
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <chrono>
+#include <cstdlib>
+#include <cstring>
 #include <thread>
 
+#include "preload/runtime/opaque.h"
 #include "tests/unit/preload/traced_run.h"
 
 namespace ocpwatch {
@@ -30,28 +35,117 @@ TEST_CASE("A ring that is full many times over loses nothing while it is read") 
   CHECK(session.malformed() == 0);
 }
 
-TEST_CASE("A full ring whose daemon is dead lets the program go on at once") {
-  const pid_t dead = fork();
-  if (dead == 0) _exit(0);
-  waitpid(dead, nullptr, 0);
+TEST_CASE("A reader that stands still holds a program up for the bound and no longer") {
   TestSession::Settings settings;
   settings.data_size = 16 * 1024;
   settings.read = false;
   TestSession session(settings);
-  session.ring()->daemon_pid = dead;
-  RunOptions options;
-  // The ring is found through us, then its daemon is gone.
-  settings.claimed_pid = 0;
   const double seconds = SecondsOf([&] {
-    CHECK(WEXITSTATUS(session.Run({ProbePath(), "opens", "5000"}, options).wait_status) == 0);
+    CHECK(WEXITSTATUS(session.Run({ProbePath(), "opens", "5000"}).wait_status) == 0);
   });
-  // We live, so the writer waits for its bound; that is the slow case.
   CHECK(seconds >= 5);
   CHECK(seconds < 8);
   CHECK(session.ring()->state == static_cast<uint32_t>(RingState::kAbandoned));
   CHECK(session.ring()->lost_frames > 0);
   // All others stop without waiting.
   CHECK(SecondsOf([&] { session.Run({ProbePath(), "opens", "5000"}); }) < 2);
+}
+
+TEST_CASE("A full ring whose daemon has died lets the program go on at once, and all others stop") {
+  TestSession::Settings settings;
+  settings.data_size = 16 * 1024;
+  settings.read = false;
+  TestSession session(settings);
+  // Somebody else holds the ring under the same number, and dies when the program has filled it.
+  const pid_t holder = fork();
+  if (holder == 0) {
+    for (;;) pause();
+  }
+  RunOptions options;
+  options.traced = false;
+  options.environment = {"PATH=/bin", "LD_PRELOAD=" + PreloadPath(),
+                         std::string(kWatchVariable) + "=" + session.WatchVariable(1, 0, getpid(), holder)};
+  options.while_it_runs = [holder](pid_t) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    kill(holder, SIGKILL);
+    // Not waited for yet: a zombie has ended, too.
+  };
+  const double seconds = SecondsOf([&] {
+    CHECK(WEXITSTATUS(session.Run({ProbePath(), "opens", "5000"}, options).wait_status) == 0);
+  });
+  waitpid(holder, nullptr, 0);
+  CHECK(seconds < 3);
+  CHECK(session.ring()->state == static_cast<uint32_t>(RingState::kAbandoned));
+}
+
+TEST_CASE("Where the daemon's descriptors cannot be reached the ring comes over the socket") {
+  char directory[] = "/tmp/preload-test-XXXXXX";
+  REQUIRE(mkdtemp(directory) != nullptr);
+  TestSession::Settings settings;
+  settings.socket_path = std::string(directory) + "/intercept.sock";
+  settings.claimed_pid = 0x3fffffff;  // Nobody's.
+  TestSession session(settings);
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  settings.socket_path.copy(address.sun_path, sizeof address.sun_path - 1);
+  const int server = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  REQUIRE(bind(server, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+  REQUIRE(listen(server, 5) == 0);
+  v1::Frame hello;
+  RunOptions options;
+  options.while_it_runs = [&](pid_t) {
+    const int connection = accept4(server, nullptr, nullptr, SOCK_CLOEXEC);
+    unsigned char buffer[256];
+    const ssize_t size = read(connection, buffer, sizeof buffer);
+    if (size > 1) hello.ParseFromArray(buffer + 1, buffer[0]);
+    v1::Reply reply;
+    reply.mutable_bitmap()->set_protocol(kProtocol);
+    std::string text = reply.SerializeAsString();
+    text.insert(text.begin(), static_cast<char>(text.size()));
+    iovec part = {text.data(), text.size()};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    msghdr message = {};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    cmsghdr* const header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    const int ring = session.ring_fd();
+    memcpy(CMSG_DATA(header), &ring, sizeof ring);
+    sendmsg(connection, &message, 0);
+    close(connection);
+  };
+  const RunResult result = session.Run({"/bin/ls", "/proc/self/fd"}, options);
+  RunOptions untraced;
+  untraced.traced = false;
+  CHECK(result.out == session.Run({"/bin/ls", "/proc/self/fd"}, untraced).out);
+  close(server);
+  unlink(settings.socket_path.c_str());
+  rmdir(directory);
+  CHECK(hello.process() == 1);
+  CHECK(hello.proc().token().size() == 16);
+  CHECK(hello.proc().pid() == result.pid);
+  CHECK(Images(session.Frames()).size() == 1);
+  // Nobody listens: the program runs unrecorded, and is not held up.
+  CHECK(SecondsOf([&] { CHECK(session.Run({"/bin/echo", "x"}).out == "x\n"); }) < 1);
+}
+
+TEST_CASE("The library's reasons for what is opaque are the protocol's") {
+  CHECK(static_cast<int>(Opaque::kNone) == v1::OPAQUE_NONE);
+  CHECK(static_cast<int>(Opaque::kStatic) == v1::OPAQUE_STATIC);
+  CHECK(static_cast<int>(Opaque::kSetuid) == v1::OPAQUE_SETUID);
+  CHECK(static_cast<int>(Opaque::kCapabilities) == v1::OPAQUE_CAPABILITIES);
+  CHECK(static_cast<int>(Opaque::kOtherClass) == v1::OPAQUE_OTHER_CLASS);
+  CHECK(static_cast<int>(Opaque::kOtherLibc) == v1::OPAQUE_OTHER_LIBC);
+  CHECK(static_cast<int>(Opaque::kGo) == v1::OPAQUE_GO);
+  CHECK(static_cast<int>(Opaque::kUnreachable) == v1::OPAQUE_UNREACHABLE);
+  CHECK(static_cast<int>(Opaque::kUnreadable) == v1::OPAQUE_UNREADABLE);
+  CHECK(static_cast<int>(Opaque::kIoUring) == v1::OPAQUE_IO_URING);
+  CHECK(static_cast<int>(Opaque::kRawSyscall) == v1::OPAQUE_RAW_SYSCALL);
+  CHECK(static_cast<int>(Opaque::kCloned) == v1::OPAQUE_CLONED);
 }
 
 TEST_CASE("A session that is closed is not written to, nor passed on") {

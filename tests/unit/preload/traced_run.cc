@@ -92,14 +92,14 @@ TestSession::~TestSession() {
   close(fd_);
 }
 
-std::string TestSession::WatchVariable(uint32_t process, pid_t pid, pid_t parent) const {
+std::string TestSession::WatchVariable(uint32_t process, pid_t pid, pid_t parent, pid_t daemon) const {
   std::string token;
   for (unsigned char byte : kToken) {
     char hex[3];
     std::snprintf(hex, sizeof hex, "%02x", byte);
     token += hex;
   }
-  const int daemon = settings_.claimed_pid != 0 ? settings_.claimed_pid : getpid();
+  if (daemon == 0) daemon = settings_.claimed_pid != 0 ? settings_.claimed_pid : getpid();
   return std::to_string(kProtocol) + ":" + std::to_string(daemon) + ":" + std::to_string(fd_) + ":" + token + ":" +
          std::to_string(process) + ":" + std::to_string(pid) + ":" + std::to_string(parent) + ":" +
          settings_.socket_path;

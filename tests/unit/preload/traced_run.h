@@ -59,7 +59,8 @@ class TestSession {
   RingHeader* ring() { return ring_; }
   int ring_fd() const { return fd_; }
   uint64_t malformed() const { return malformed_; }
-  std::string WatchVariable(uint32_t process, pid_t pid, pid_t parent) const;
+  // `daemon` 0: as Settings::claimed_pid says.
+  std::string WatchVariable(uint32_t process, pid_t pid, pid_t parent, pid_t daemon = 0) const;
 
  private:
   void ReadLoop();
