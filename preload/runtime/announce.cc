@@ -24,8 +24,8 @@ constexpr uint32_t kKindArguments = 3;
 constexpr size_t kFixedPart = 16 * FrameEncoder::kNumberSize + 8 * FrameEncoder::kBytesOverhead + sizeof kBuildId;
 // What libraries may take of the first frame: some 700 of them. A program that is linked to more is told without the
 // rest.
-constexpr size_t kLibrariesPart = 40 * 1024;
-static_assert(kFixedPart + kLibrariesPart + 3 * PATH_MAX + kListPart <= kMaxFrame);
+constexpr size_t kLibrariesPart = size_t{40} * 1024;
+static_assert(kFixedPart + kLibrariesPart + size_t{3} * PATH_MAX + kListPart <= kMaxFrame);
 
 // The largest command line that a kernel passes on is 3/4 of the 8 MiB stack limit's quarter, unless the limit was
 // raised: 6 MiB.

@@ -11,7 +11,7 @@ constexpr char kPreloadPrefix[] = "LD_PRELOAD=";
 constexpr size_t kWatchPrefixSize = sizeof kWatchPrefix - 1;
 constexpr size_t kPreloadPrefixSize = sizeof kPreloadPrefix - 1;
 // The numbers, the token and the separators of OCP_WATCH.
-constexpr size_t kWatchFixedSize = kWatchPrefixSize + 6 * 21 + 33 + 2;
+constexpr size_t kWatchFixedSize = kWatchPrefixSize + size_t{6} * 21 + 33 + 2;
 
 bool IsSeparator(char c) { return c == ':' || c == ' '; }
 

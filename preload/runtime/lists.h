@@ -13,9 +13,9 @@
 namespace ocpwatch {
 
 // The kernel's MAX_ARG_STRLEN; exec refuses what is longer.
-inline constexpr size_t kLongestString = 128 * 1024;
+inline constexpr size_t kLongestString = size_t{128} * 1024;
 // What one frame takes of lists: leaves room for four paths and the rest.
-inline constexpr size_t kListPart = kMaxFrame - 64 * 1024;
+inline constexpr size_t kListPart = kMaxFrame - size_t{64} * 1024;
 static_assert(kListPart > kLongestString + FrameEncoder::kBytesOverhead);
 
 // Whether argv or an environment can be read: the kernel fails with EFAULT where it cannot, we must not die of it. Asks

@@ -1,6 +1,10 @@
 // memcpy and its like, for the calls that the compiler makes up and for the generated code. Hidden, so that they are
 // ours and not a sanitizer's interceptors (text.h says why). Short copies are what there is: paths and argument
 // strings.
+#if !defined(__clang__)
+#pragma GCC optimize("no-tree-loop-distribute-patterns")  // It would make of these loops calls of what they define.
+#endif
+
 #include <cstddef>
 #include <cstdint>
 

@@ -14,7 +14,7 @@ namespace {
 int HexDigit(char c) { return c <= '9' ? c - '0' : c - 'a' + 10; }
 
 bool TokenMatches(const unsigned char* token) {
-  for (int i = 0; i < 16; ++i) {
+  for (size_t i = 0; i < 16; ++i) {
     const int byte = HexDigit(session.token_hex[2 * i]) << 4 | HexDigit(session.token_hex[2 * i + 1]);
     if (token[i] != byte) return false;
   }

@@ -25,7 +25,7 @@ double SecondsOf(const std::function<void()>& work) {
 
 TEST_CASE("A ring that is full many times over loses nothing while it is read") {
   TestSession::Settings settings;
-  settings.data_size = 16 * 1024;
+  settings.data_size = uint64_t{16} * 1024;
   TestSession session(settings);
   session.Run({ProbePath(), "opens", "20000"});
   const auto frames = session.Frames();
@@ -37,7 +37,7 @@ TEST_CASE("A ring that is full many times over loses nothing while it is read") 
 
 TEST_CASE("A reader that stands still holds a program up for the bound and no longer") {
   TestSession::Settings settings;
-  settings.data_size = 16 * 1024;
+  settings.data_size = uint64_t{16} * 1024;
   settings.read = false;
   TestSession session(settings);
   const double seconds = SecondsOf([&] {
@@ -53,7 +53,7 @@ TEST_CASE("A reader that stands still holds a program up for the bound and no lo
 
 TEST_CASE("A full ring whose daemon has died lets the program go on at once, and all others stop") {
   TestSession::Settings settings;
-  settings.data_size = 16 * 1024;
+  settings.data_size = uint64_t{16} * 1024;
   settings.read = false;
   TestSession session(settings);
   // Somebody else holds the ring under the same number, and dies when the program has filled it.

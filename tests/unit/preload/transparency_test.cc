@@ -17,7 +17,7 @@ namespace {
 RunResult CheckSame(const std::vector<std::string>& argv, RunOptions options = {}) {
   TestSession session;
   options.traced = true;
-  const RunResult traced = session.Run(argv, options);
+  RunResult traced = session.Run(argv, options);
   options.traced = false;
   const RunResult plain = session.Run(argv, options);
   CHECK(traced.out == plain.out);
