@@ -197,8 +197,10 @@ class Daemon(harness.TestCase):
         world = harness.World()
         self.addCleanup(world.close)
         names = [world.new_name() for _ in range(2)]
-        for name in names:
-            self.assertEqual(0, world.run([harness.CLI, "record", "--name", name, "--", harness.SAY, name]).status)
+        self.write("file")
+        argvs = [[harness.program("many"), "opens", "100000"], [harness.SAY, names[1]]]
+        for name, argv in zip(names, argvs):
+            self.assertEqual(0, world.run([harness.CLI, "record", "--name", name, "--", *argv], cwd=self.directory).status)
         log = world.document(names[0])["session"]["log"]
         world.cli("stop")
         harness.wait_until(lambda: not world.daemon_pids())
@@ -206,6 +208,7 @@ class Daemon(harness.TestCase):
             file.truncate(os.path.getsize(log) * 2 // 3)
         document = world.document(names[0])
         self.assertFalse(document["session"]["complete"])
+        self.assertIn(self.path("file"), document["commands"][0]["reads"])
         self.assertEqual([names[1]], world.document(names[1])["commands"][0]["argv"][1:])
         world.cli("stop")
         harness.wait_until(lambda: not world.daemon_pids())

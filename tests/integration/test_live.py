@@ -2,7 +2,6 @@
 import json
 import os
 import subprocess
-import tempfile
 
 import harness
 
@@ -11,7 +10,7 @@ import harness
 class Live(harness.TestCase):
     def setUp(self):
         super().setUp()
-        self.socket = os.path.join(self.world.home, "tmux")
+        self.socket = self.path("tmux")
         self.tmux("new-session", "-d", "-x", "120", "-y", "50", "-c", self.directory, "env PS1='$ ' sh")
         self.addCleanup(self.tmux, "kill-server")
         self.tmux("split-window", "-c", self.directory, "env PS1='$ ' sh")
@@ -41,7 +40,7 @@ class Live(harness.TestCase):
         self.type(0, f"{harness.CLI} record --name livetest -- sh {script}")
         self.wait_for(0, "waiting")
         # Other windows of the same user.
-        session = self.only(self.world.sessions())
+        session = self.only(self.world.sessions("--running"))
         self.assertEqual(("livetest", "SESSION_RUNNING"), (session["name"], session["state"]))
         self.type(1, f"{harness.CLI} sessions")
         self.wait_for(1, "livetest")
@@ -49,7 +48,8 @@ class Live(harness.TestCase):
         self.assertIn(self.path("first"), {path for command in document["commands"] for path in command["reads"]})
         self.assertTrue(document["commands"][0]["running"])
         self.type(1, "clear")
-        self.type(1, f"{harness.CLI} follow livetest")
+        self.type(1, f"{harness.CLI} follow --from-start livetest")
+        self.wait_for(1, "one --read first")
         self.type(0, "go")
         self.wait_for(0, "the end")
         self.wait_for(1, "two --read second")
@@ -59,16 +59,17 @@ class Live(harness.TestCase):
         self.assertTrue(document["session"]["complete"])
 
     def test_follow_events(self):
-        self.type(0, f"{harness.CLI} record --name eventtest -- sh -c 'echo waiting; read line; {harness.SAY} x'")
+        script = self.write("build", f"echo waiting\nread line\n{harness.SAY} x\n")
+        self.type(0, f"{harness.CLI} record --name eventtest -- sh {script}")
         self.wait_for(0, "waiting")
-        output = tempfile.TemporaryFile()
         follower = subprocess.Popen([harness.CLI, "follow", "eventtest", "--events", "--json"], env=self.world.env,
-                                    stdin=subprocess.DEVNULL, stdout=output, cwd=self.directory)
+                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, cwd=self.directory)
+        first = follower.stdout.readline()  # It follows now.
+        self.assertIn("session", json.loads(first))
         self.type(0, "go")
-        self.assertEqual(0, follower.wait(timeout=60))
-        output.seek(0)
-        lines = [json.loads(line) for line in output.read().splitlines()]
-        output.close()
+        output, _ = follower.communicate(timeout=60)
+        self.assertEqual(0, follower.returncode)
+        lines = [json.loads(line) for line in output.splitlines()]
         self.assertTrue(any("event" in line and harness.SAY in line["event"]["text"] for line in lines), lines[:5])
 
 
