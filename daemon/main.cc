@@ -9,6 +9,8 @@
 #include "daemon/service/daemon_log.h"
 #include "ocpwatch/v1/version.h"
 
+// CLI11 throws only where an option is declared wrongly; what a user gets wrong is caught by CLI11_PARSE.
+// NOLINTNEXTLINE(bugprone-exception-escape)
 int main(int argc, char** argv) {
   ocpwatch::DaemonOptions options;
   uint32_t idle_exit_seconds = 0;
