@@ -139,6 +139,11 @@ class World:
             OCP_WATCHD=WATCHD,
             LC_ALL="C.UTF-8",
         )
+        if SANITIZED:
+            # watchd's standard streams lead nowhere.
+            options = f"log_path={self.home}/sanitizer:suppressions={ROOT}/tests/tsan.supp"
+            self.env.update(ASAN_OPTIONS=options.split(":")[0], UBSAN_OPTIONS="print_stacktrace=1:" + options.split(":")[0],
+                            TSAN_OPTIONS=options)
         self._names = 0
 
     # ---- Running things. ----
@@ -230,7 +235,8 @@ class World:
         return found
 
     def close(self):
-        """Stops the daemon and removes the directories. The processes that would not end are killed, and returned."""
+        """Stops the daemon and removes the directories. Raises if something is wrong then: processes that would not end
+        (they are killed), findings of a sanitizer."""
         self.run([CLI, "stop"])
         with contextlib.suppress(AssertionError):
             wait_until(lambda: not self.processes(), seconds=20)
@@ -238,9 +244,16 @@ class World:
         for pid, _ in left:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        # A sanitizer's report of the daemon goes nowhere else.
+        findings = []
+        for name in sorted(os.listdir(self.home)):
+            if name.startswith("sanitizer."):
+                with open(os.path.join(self.home, name), errors="replace") as file:
+                    findings.append(file.read(20000))
         shutil.rmtree(self.home, ignore_errors=True)
-        return left
+        if findings:
+            raise AssertionError("a sanitizer found:\n" + "\n".join(findings))
+        if left:
+            raise AssertionError(f"processes were left behind: {left}")
 
 
 class TestCase(unittest.TestCase):
@@ -249,13 +262,7 @@ class TestCase(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.world = World()
-        cls.addClassCleanup(cls._close)
-
-    @classmethod
-    def _close(cls):
-        left = cls.world.close()
-        if left:
-            raise AssertionError(f"processes were left behind: {left}")
+        cls.addClassCleanup(cls.world.close)
 
     def setUp(self):
         self.directory = os.path.realpath(tempfile.mkdtemp(prefix="ocpt.", dir="/tmp"))

@@ -3,6 +3,7 @@
 lua and zlib come from the sources that scripts/fetch_sources fetched; hello is our own. strace's own log is read here:
 every path that a successful or failed call of %file or %process names, made absolute by the process's working directory.
 """
+import contextlib
 import os
 import re
 import shutil
@@ -48,6 +49,14 @@ class Strace:
                     continue
                 where = self.call(line, where)
 
+    @staticmethod
+    def interpreter(path):
+        """For a script the kernel puts this in front of argv."""
+        with contextlib.suppress(OSError), open(path, "rb") as file:
+            if file.read(2) == b"#!":
+                return file.readline().decode().split()[0]
+        return None
+
     def call(self, line, where):
         match = self.CALL.match(line)
         if not match:
@@ -66,7 +75,7 @@ class Strace:
         if name in ("execve", "execveat"):
             if result == "0":
                 argv = re.search(r"\[(.*)\], ", arguments)
-                self.execs.append(tuple(self.TEXT.findall(argv[1])) if argv else ())
+                self.execs.append(self.interpreter(paths[0]) or self.TEXT.findall(argv[1])[0])
                 self.reads.add(paths[0])
             elif error in ("ENOENT", "ENOTDIR"):
                 self.missing.add(paths[0])
@@ -141,7 +150,7 @@ class RealBuilds(harness.TestCase):
         missing = traced.uses("missing")
         on_the_way = {path for path in strace.missing if any(each.startswith(path + "/") for each in missing)}
         self.agree("missing", strace.missing, missing, explained=on_the_way | set(traced.files))
-        executed = sorted(temporary(os.path.basename(argv[0])) for argv in strace.execs)
+        executed = sorted(temporary(os.path.basename(name)) for name in strace.execs)
         recorded = sorted(temporary(os.path.basename(command["argv"][0])) for command in traced.commands)
         self.assertEqual(executed, recorded)
 
