@@ -144,6 +144,11 @@ absl::StatusOr<std::shared_ptr<Session>> SessionRegistry::LookupRunning(const st
     auto found = Lookup(id_or_name);
     if (!found.ok()) return found.status();
     if (found->live != nullptr && !found->live->closed()) return found->live;
+    if (!HasEnded(found->record)) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "session ", found->record.id(), " runs in an older watchd, which ends with it; `ocp-watch report ",
+          found->record.id(), "` shows it so far"));
+    }
     return absl::FailedPreconditionError(absl::StrCat("session ", found->record.id(), " has ended; `ocp-watch report ",
                                                       found->record.id(), "` shows it"));
   }

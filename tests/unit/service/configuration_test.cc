@@ -13,7 +13,7 @@ namespace ocpwatch {
 namespace {
 
 std::string Write(const Scratch& scratch, const std::string& text) {
-  const std::string path = scratch.path() + "/config.textproto";
+  std::string path = scratch.path() + "/config.textproto";
   std::ofstream(path) << text;
   return path;
 }

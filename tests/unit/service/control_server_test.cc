@@ -10,6 +10,7 @@
 
 #include <catch2/catch.hpp>
 #include <cstring>
+#include <vector>
 
 #include "daemon/ingest/runtime_directory.h"
 #include "daemon/service/probe.h"
@@ -70,8 +71,8 @@ TEST_CASE("gRPC answers on a socket that we accept from") {
 TEST_CASE("A connection that says nothing is closed when it ends its side, and harms nobody") {
   Scratch scratch;
   auto server = StartIn(scratch);
-  std::vector<UniqueFd> silent;
-  for (int i = 0; i < 100; i++) silent.push_back(Connect(scratch.path() + "/control.sock"));
+  std::vector<UniqueFd> silent(100);
+  for (UniqueFd& fd : silent) fd = (Connect(scratch.path() + "/control.sock"));
   CHECK(AnswersOnSocket(scratch.path() + "/control.sock", std::chrono::seconds(5)));
   CHECK(AskHealth(scratch.path() + "/control.sock") == grpc::StatusCode::OK);
 }

@@ -70,9 +70,27 @@ TEST_CASE("Sessions of many clients run beside each other") {
   }
   CHECK(server.registry().running() == kRuns);
   std::vector<uint64_t> events;
+  events.reserve(kRuns);
   for (auto& run : runs) events.push_back(run->Finish(0).events());
   for (int i = 1; i < kRuns; i++) CHECK(events[i] == events[i - 1] + 1);
   CHECK(server.registry().running() == 0);
+}
+
+TEST_CASE("One session more than the limit is refused, and place is made when one ends") {
+  TestServer server;
+  std::vector<std::unique_ptr<TestRun>> runs;
+  runs.reserve(kMaxRunningSessions);
+  for (size_t i = 0; i < kMaxRunningSessions; i++) {
+    runs.push_back(std::make_unique<TestRun>(&server));
+    runs.back()->Start(TestRun::Command({"true"}));
+  }
+  CHECK(TestRun(&server).Refused(TestRun::Command({"true"})).error_code() == StatusCode::RESOURCE_EXHAUSTED);
+  // Queries have threads of their own.
+  CHECK(server.List().sessions_size() == kMaxRunningSessions);
+  runs.back()->Finish(0);
+  TestRun last(&server);
+  last.Start(TestRun::Command({"true"}));
+  last.Finish(0);
 }
 
 TEST_CASE("A client that goes away ends its session, and that is said") {

@@ -221,6 +221,7 @@ TEST_CASE("Queries and followers beside a writer at full speed lose nothing") {
   auto run = StartCompiler(&server);
   std::atomic<bool> stop{false};
   std::vector<std::thread> askers;
+  askers.reserve(3);
   for (int i = 0; i < 3; i++) {
     askers.emplace_back([&] {
       while (!stop) {
