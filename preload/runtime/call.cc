@@ -2,10 +2,10 @@
 
 #include "ocpwatch/v1/ring.h"
 #include "preload/runtime/frame_encoder.h"
+#include "preload/runtime/frame_writer.h"
 #include "preload/runtime/lists.h"
 #include "preload/runtime/load.h"
 #include "preload/runtime/reply.h"
-#include "preload/runtime/ring_writer.h"
 #include "preload/runtime/session.h"
 #include "preload/runtime/start.h"
 #include "preload/runtime/syscalls.h"
@@ -77,9 +77,8 @@ bool WriteBefore(const Call& call, uint32_t reply_slot) {
   for (bool first = true;; first = false) {
     size_t lists = argv.SizeOfPart(kListPart);
     if (argv.at_end_of_part()) lists += environment.SizeOfPart(kListPart - lists);
-    const Claim claim = ClaimFrame(kFixedPart + path_length + path2_length + lists);
-    if (claim.frame == nullptr) return false;
-    FrameEncoder frame(claim.frame, claim.capacity);
+    FrameWriter writer(kFixedPart + path_length + path2_length + lists);
+    FrameEncoder& frame = writer.encoder();
     BeginFrame(frame);
     unsigned char* const message = frame.Begin(kFrameBefore);
     if (first) {
@@ -94,7 +93,7 @@ bool WriteBefore(const Call& call, uint32_t reply_slot) {
     frame.Unsigned(20, more ? 1 : 0);
     if (!more) frame.Unsigned(19, reply_slot);
     frame.End(message);
-    CommitFrame(claim, frame.size(), !more && reply_slot != 0);
+    if (!writer.Commit(!more && reply_slot != 0)) return false;
     if (!more) return true;
   }
 }
@@ -141,9 +140,8 @@ void RecordAfter(const Call& call) {
                                                : LengthOf(call.result_path, kLongestPath);
     if (result_length > kLongestPath) result_length = kLongestPath;
   }
-  const Claim claim = ClaimFrame(kFixedPart + path_length + path2_length + result_length);
-  if (claim.frame == nullptr) return;
-  FrameEncoder frame(claim.frame, claim.capacity);
+  FrameWriter writer(kFixedPart + path_length + path2_length + result_length);
+  FrameEncoder& frame = writer.encoder();
   BeginFrame(frame);
   unsigned char* const message = frame.Begin(kFrameAfter);
   EncodeArguments(frame, call, path_length, path2_length);
@@ -152,7 +150,7 @@ void RecordAfter(const Call& call) {
   frame.Int32(14, call.error);
   if (call.stat_fd >= 0) EncodeStat(frame, call.stat_fd);
   frame.End(message);
-  CommitFrame(claim, frame.size(), false);
+  writer.Commit(false);
 }
 
 }  // namespace ocpwatch

@@ -9,6 +9,8 @@ namespace {
 
 // How long to sleep before looking again whether the daemon lives.
 constexpr int64_t kStepNs = 100'000'000;
+// Indices that contradict each other are out of date, once or twice in a row; this often they are garbage.
+constexpr int kMaxContradictions = 1000;
 
 std::atomic<uint64_t>* WordAt(uint64_t position) {
   return reinterpret_cast<std::atomic<uint64_t>*>(session.data + (position & (session.data_size - 1)));
@@ -64,6 +66,7 @@ Claim ClaimFrame(size_t capacity) {
   const uint64_t span = SpanForFrame(capacity);
   if (span * 8 > size) return {};
   RoomWait room;
+  int contradictions = 0;
   for (;;) {
     if (ring->state.load(std::memory_order_relaxed) != static_cast<uint32_t>(RingState::kOpen)) {
       StopRecording();
@@ -73,8 +76,16 @@ Claim ClaimFrame(size_t capacity) {
     // after it belongs to this lap.
     uint64_t head = ring->head.load(std::memory_order_acquire);
     const uint64_t tail = ring->tail.load(std::memory_order_acquire);
+    if (head % 8 != 0) {  // A word there could reach beyond our mapping.
+      Abandon(ring);
+      return {};
+    }
     uint64_t word = WordAt(head)->load(std::memory_order_acquire);
-    if (tail > head) continue;  // head is long out of date.
+    if (tail > head) {  // head is long out of date.
+      if (++contradictions < kMaxContradictions) continue;
+      Abandon(ring);
+      return {};
+    }
     if (head - tail >= size) {
       if (!room.Wait(ring, head + 8)) return {};
       continue;
