@@ -1,9 +1,9 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "daemon/report/escape.h"
 #include "daemon/report/exports.h"
 #include "daemon/report/rows.h"
@@ -41,12 +41,36 @@ void AddFiles(const Trace& trace, const Command& command, const Selector& select
   if (!list.empty()) (*arguments)[name] = std::move(list);
 }
 
-// The process is both track group and track: commands of one process follow each other and never overlap.
-Json Metadata(const Command& command, const char* what, const std::string& value) {
-  return {{"ph", "M"}, {"name", what}, {"pid", command.process}, {"tid", command.process}, {"args", {{"name", value}}}};
+// Where a process is drawn. Its pid, unless that is not known or another process of the session had it before: then a
+// number above all pids.
+class Tracks {
+ public:
+  struct Track {
+    int64_t pid;
+    int64_t tid;
+    bool is_new;
+  };
+  Track Of(const Command& command) {
+    const auto [known, is_new] = tracks_.try_emplace(command.process);
+    if (is_new) {
+      const bool is_free = command.pid > 0 && taken_.insert(command.pid).second;
+      known->second = is_free ? command.pid : kAbovePids + command.process;
+    }
+    return {command.pid > 0 ? command.pid : known->second, known->second, is_new};
+  }
+
+ private:
+  static constexpr int64_t kAbovePids = 1 << 22;   // PID_MAX_LIMIT of 64-bit Linux.
+  absl::flat_hash_map<uint32_t, int64_t> tracks_;  // By process number: the tid.
+  absl::flat_hash_set<int32_t> taken_;
+};
+
+Json Metadata(const Tracks::Track& track, const char* what, Json arguments) {
+  return {{"ph", "M"}, {"name", what}, {"pid", track.pid}, {"tid", track.tid}, {"args", std::move(arguments)}};
 }
 
-Json Slice(const Trace& trace, const Command& command, const Selector& selector, uint64_t last_ns) {
+Json Slice(const Trace& trace, const Command& command, const Tracks::Track& track, const Selector& selector,
+           uint64_t last_ns) {
   const int64_t start = SinceStart(trace, command.start_ns);
   const int64_t end = SinceStart(trace, command.end_ns != 0 ? command.end_ns : std::max(last_ns, command.start_ns));
   Json arguments;
@@ -65,8 +89,8 @@ Json Slice(const Trace& trace, const Command& command, const Selector& selector,
   return {{"ph", "X"},
           {"name", Name(command)},
           {"cat", "command"},
-          {"pid", command.process},
-          {"tid", command.process},
+          {"pid", track.pid},
+          {"tid", track.tid},
           {"ts", Microseconds(start)},
           {"dur", Microseconds(std::max<int64_t>(0, end - start))},
           {"args", std::move(arguments)}};
@@ -80,24 +104,28 @@ absl::Status WriteChromeTrace(const ReportInput& input, const v1::Selection& sel
   uint64_t last_ns = trace.end.time_ns();
   for (const Command& command : trace.commands()) last_ns = std::max({last_ns, command.start_ns, command.end_ns});
   TextRows text(sink);
-  absl::flat_hash_set<uint32_t> named;
-  std::string separator = "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n";
+  Tracks tracks;
+  std::string_view separator = "\n";
   const auto add = [&](const Json& event) {
-    const bool went_well = text.Add(separator + event.dump());
+    // Everything is UTF-8 already; what is not would only cost an exception.
+    const bool went_well = text.Add(separator) && text.Add(event.dump(-1, ' ', false, Json::error_handler_t::replace));
     separator = ",\n";
     return went_well;
   };
+  if (!text.Add("{\"displayTimeUnit\":\"ms\",\"traceEvents\":[")) return absl::CancelledError();
   for (const Command& command : trace.commands()) {
     if (!selector.TakesCommand(trace, command)) continue;
-    if (named.insert(command.process).second) {
-      const std::string name = absl::StrCat(Name(command), " (pid ", command.pid, ")");
-      if (!add(Metadata(command, "process_name", name)) || !add(Metadata(command, "thread_name", name))) {
+    const Tracks::Track track = tracks.Of(command);
+    if (track.is_new) {
+      const Json name = {{"name", Name(command)}};
+      const Json order = {{"sort_index", command.process}};
+      if (!add(Metadata(track, "process_name", name)) || !add(Metadata(track, "process_sort_index", order)) ||
+          !add(Metadata(track, "thread_name", name))) {
         return absl::CancelledError();
       }
     }
-    if (!add(Slice(trace, command, selector, last_ns))) return absl::CancelledError();
+    if (!add(Slice(trace, command, track, selector, last_ns))) return absl::CancelledError();
   }
-  if (named.empty() && !text.Add(separator)) return absl::CancelledError();
   if (!text.Add("\n]}\n")) return absl::CancelledError();
   return text.Finish();
 }

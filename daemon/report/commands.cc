@@ -1,3 +1,4 @@
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -14,15 +15,18 @@ struct Place {
   bool taken;
 };
 
+// A command's id is greater than its parent's, so ids in order meet parents first, and in reverse order children first.
+
 std::vector<Place> ById(const Trace& trace, const Selector& selector) {
   std::vector<Place> places;
+  std::vector<uint32_t> depths(trace.commands().size() + 1);
   for (const Command& command : trace.commands()) {
-    if (selector.TakesCommand(trace, command)) places.push_back({&command, 0, true});
+    if (command.parent != 0 && command.parent < command.id) depths[command.id] = depths[command.parent] + 1;
+    if (selector.TakesCommand(trace, command)) places.push_back({&command, depths[command.id], true});
   }
   return places;
 }
 
-// A command's id is greater than its parent's, so ids in order meet parents first, and in reverse order children first.
 std::vector<Place> ByTree(const Trace& trace, const Selector& selector) {
   const size_t count = trace.commands().size();
   std::vector<std::vector<CommandId>> children(count + 1);
@@ -62,13 +66,18 @@ absl::Status WriteCommands(const ReportInput& input, const v1::Selection& select
                            bool with_files, RowSink* sink) {
   const Trace& trace = input.trace;
   const Selector selector(selection);
+  const std::vector<Place> places = order == CommandOrder::kTree ? ByTree(trace, selector) : ById(trace, selector);
+  std::optional<PathOrder> path_order;
+  if (with_files) path_order.emplace(trace);
   RowLimit limit(selection.limit());
-  for (const Place& place : order == CommandOrder::kTree ? ByTree(trace, selector) : ById(trace, selector)) {
+  for (const Place& place : places) {
     if (!limit.Take()) continue;
     v1::ReportRow row;
     *row.mutable_command() = CommandRow(trace, *place.command);
     row.mutable_command()->set_depth(place.depth);
-    if (with_files && place.taken) AddFileLists(trace, *place.command, selector, row.mutable_command());
+    if (with_files && place.taken) {
+      AddFileLists(trace, *place.command, selector, &*path_order, row.mutable_command());
+    }
     if (!sink->Write(row)) return absl::CancelledError();
   }
   if (limit.left_out() == 0) return absl::OkStatus();

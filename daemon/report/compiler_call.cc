@@ -7,94 +7,62 @@
 namespace ocpwatch {
 namespace {
 
-constexpr std::string_view kDrivers[] = {"cc", "c++", "gcc", "g++", "clang", "clang++", "c89", "c99"};
-constexpr std::string_view kLaunchers[] = {"ccache", "distcc", "icecc", "sccache", "buildcache"};
+constexpr std::string_view kDrivers[] = {"cc",  "c++", "gcc", "g++",  "clang", "clang++",  "c89",     "c99",
+                                         "tcc", "icc", "icx", "icpc", "icpx",  "armclang", "gfortran"};
+constexpr std::string_view kLaunchers[] = {"ccache", "distcc", "icecc", "sccache", "buildcache", "gomacc", "recc"};
 
 constexpr std::string_view kSourceSuffixes[] = {
-    ".c", ".cc", ".cpp", ".cxx", ".c++", ".C",   ".cp",  ".CPP", ".i",   ".ii",  ".m",   ".mm", ".M",    ".mi",  ".mii",
-    ".s", ".S",  ".sx",  ".f",   ".F",   ".f90", ".F90", ".f95", ".F95", ".ads", ".adb", ".d",  ".cppm", ".ixx", ".cu"};
+    ".c",   ".cc",  ".cpp", ".cxx", ".c++", ".C",   ".cp",  ".CPP", ".i",   ".ii",   ".m",    ".mm",  ".M",   ".mi",
+    ".mii", ".s",   ".S",   ".sx",  ".f",   ".for", ".F",   ".FOR", ".f90", ".F90",  ".f95",  ".F95", ".f03", ".F03",
+    ".f08", ".F08", ".adb", ".ads", ".cu",  ".cl",  ".hip", ".ixx", ".ccm", ".cppm", ".cxxm", ".c++m"};
 
 // Options whose value is the next argument. (Joined spellings need no knowledge: they begin with a dash.)
-constexpr std::string_view kWithValue[] = {"-o",
-                                           "-x",
-                                           "-D",
-                                           "-U",
-                                           "-I",
-                                           "-include",
-                                           "-imacros",
-                                           "-isystem",
-                                           "-idirafter",
-                                           "-iprefix",
-                                           "-iwithprefix",
-                                           "-iwithprefixbefore",
-                                           "-isysroot",
-                                           "-iquote",
-                                           "-imultilib",
-                                           "-MF",
-                                           "-MT",
-                                           "-MQ",
-                                           "-A",
-                                           "-L",
-                                           "-l",
-                                           "-T",
-                                           "-u",
-                                           "-z",
-                                           "-e",
-                                           "-Xlinker",
-                                           "-Xassembler",
-                                           "-Xpreprocessor",
-                                           "-Xclang",
-                                           "-arch",
-                                           "-target",
-                                           "-aux-info",
-                                           "-B",
-                                           "-specs",
-                                           "-wrapper",
-                                           "-dumpbase",
-                                           "-dumpbase-ext",
-                                           "-dumpdir",
-                                           "-G",
-                                           "-mllvm",
-                                           "-framework",
-                                           "-include-pch",
-                                           "-gcc-toolchain",
-                                           "--param",
-                                           "--sysroot",
-                                           "-cxx-isystem",
-                                           "-iframework",
-                                           "-MJ",
-                                           "-fmodule-file"};
+constexpr std::string_view kWithValue[] = {
+    // What both compilers have.
+    "-o", "--output", "-x", "--language", "-D", "-U", "-I", "-include", "-imacros", "-isystem", "-idirafter",
+    "-iprefix", "-iwithprefix", "-iwithprefixbefore", "-isysroot", "-iquote", "-imultilib", "-MF", "-MT", "-MQ", "-A",
+    "-B", "-L", "-l", "-T", "-u", "-z", "-e", "--param", "--sysroot", "-Xlinker", "-Xassembler", "-Xpreprocessor",
+    // GCC's.
+    "-aux-info", "-specs", "--specs", "-wrapper", "-dumpbase", "-dumpbase-ext", "-dumpdir", "-G", "-Tbss", "-Tdata",
+    "-Ttext",
+    // Clang's.
+    "-Xclang", "-Xanalyzer", "-Xopenmp-target", "-arch", "-target", "-mllvm", "-framework", "-iframework", "-F",
+    "-include-pch", "-gcc-toolchain", "-cxx-isystem", "-iwithsysroot", "-isystem-after", "-ivfsoverlay", "-MJ",
+    "-fmodule-file", "-working-directory", "-serialize-diagnostics", "--serialize-diagnostics", "-install_name",
+    "-rpath"};
 
-// Calls with one of these compile nothing into a file.
+// Calls with one of these compile nothing.
 constexpr std::string_view kNothingToKeep[] = {
-    "-E",     "-M",           "-MM",          "-###",       "--version",
-    "--help", "-dumpversion", "-dumpmachine", "-dumpspecs", "-print-search-dirs"};
+    "-E",        "--preprocess", "-M",           "--dependencies", "-MM",    "--user-dependencies", "-###", "--version",
+    "--analyze", "-dumpversion", "-dumpmachine", "-dumpspecs",     "--help", "-dumpfullversion"};
 
 template <typename List>
 bool Contains(const List& list, std::string_view wanted) {
   return std::find(std::begin(list), std::end(list), wanted) != std::end(list);
 }
 
-std::string_view BaseName(std::string_view path) {
-  const size_t slash = path.rfind('/');
-  return slash == std::string_view::npos ? path : path.substr(slash + 1);
+std::string_view BaseName(std::string_view path) { return path.substr(path.rfind('/') + 1); }
+
+bool IsVersion(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isdigit(c) != 0 || c == '.'; });
 }
 
-// "gcc-12.2" -> "gcc", "clang-14" -> "clang".
+// "gcc-12.2" -> "gcc", "clang15" -> "clang", "gcc-posix" (MinGW's) -> "gcc".
 std::string_view WithoutVersion(std::string_view name) {
-  const size_t dash = name.rfind('-');
-  if (dash == std::string_view::npos || dash + 1 == name.size()) return name;
-  const bool is_version = std::all_of(name.begin() + static_cast<ptrdiff_t>(dash) + 1, name.end(),
-                                      [](unsigned char c) { return std::isdigit(c) != 0 || c == '.'; });
-  return is_version ? name.substr(0, dash) : name;
+  for (const std::string_view threads : {"-posix", "-win32"}) {
+    if (name.ends_with(threads)) name.remove_suffix(threads.size());
+  }
+  while (!name.empty() && IsVersion(name.substr(name.size() - 1))) name.remove_suffix(1);
+  return name.ends_with('-') ? name.substr(0, name.size() - 1) : name;
 }
 
 bool IsDriver(std::string_view argument) {
-  const std::string_view name = WithoutVersion(BaseName(argument));
-  if (Contains(kDrivers, name)) return true;
-  // A target in front: x86_64-linux-gnu-gcc.
-  const size_t dash = name.rfind('-');
-  return dash != std::string_view::npos && Contains(kDrivers, name.substr(dash + 1));
+  // Of a target only what is behind it matters: x86_64-linux-gnu-gcc. The digits of c99 are no version.
+  const auto is_known = [](std::string_view name) {
+    return Contains(kDrivers, name) || Contains(kDrivers, name.substr(name.rfind('-') + 1));
+  };
+  const std::string_view name = BaseName(argument);
+  return is_known(name) || is_known(WithoutVersion(name));
 }
 
 bool IsLauncher(std::string_view argument) { return Contains(kLaunchers, BaseName(argument)); }
@@ -105,66 +73,97 @@ bool IsSource(std::string_view argument) {
   return dot != std::string_view::npos && dot > 0 && Contains(kSourceSuffixes, name.substr(dot));
 }
 
-bool IsObject(std::string_view argument) {
-  return argument.ends_with(".o") || argument.ends_with(".a") || argument.ends_with(".so") ||
-         argument.find(".so.") != std::string_view::npos || argument.ends_with(".lo");
-}
-
-}  // namespace
-
-std::string DerivedOutput(std::string_view source, bool assemble_only) {
-  const std::string_view name = BaseName(source);
-  return std::string(name.substr(0, name.rfind('.'))) + (assemble_only ? ".s" : ".o");
-}
-
-CompilerCall ParseCompilerCall(const std::vector<std::string>& argv) {
-  CompilerCall call;
+// Where the compiler's own name stands in `argv`; argv.size() if there is none.
+size_t FindDriver(const std::vector<std::string>& argv, std::string_view executable) {
   size_t first = 0;
   while (first < argv.size() && IsLauncher(argv[first])) {
     ++first;
     // Options of the launcher itself, and settings such as `ccache compiler_check=content gcc`.
-    while (first < argv.size() &&
-           (argv[first].starts_with('-') || (argv[first].find('=') != std::string::npos && !IsDriver(argv[first])))) {
+    while (first < argv.size() && !IsDriver(argv[first]) &&
+           (argv[first].starts_with('-') || argv[first].find('=') != std::string::npos)) {
       ++first;
     }
   }
-  if (first >= argv.size() || !IsDriver(argv[first])) return {};
-  call.arguments.assign(argv.begin() + static_cast<ptrdiff_t>(first), argv.end());
+  if (first == argv.size() || IsDriver(argv[first])) return first;
+  return first == 0 && IsDriver(executable) ? 0 : argv.size();
+}
 
-  bool language_is_set = false;
-  bool compile_only = false;
-  bool assemble_only = false;
-  for (size_t i = 1; i < call.arguments.size(); ++i) {
-    const std::string& argument = call.arguments[i];
-    if (Contains(kNothingToKeep, argument)) return {};
-    if (argument == "-cc1" || argument == "-cc1as") return {};  // clang calling itself.
-    if (argument == "-c") compile_only = true;
-    if (argument == "-S") assemble_only = true;
-    if (Contains(kWithValue, argument)) {
-      ++i;
-      if (i == call.arguments.size()) break;
-      if (argument == "-o") {
-        call.output = call.arguments[i];
-        call.output_is_given = true;
+// The value of "-oFILE" or "--output=FILE"; empty: it is neither.
+std::string_view JoinedValue(std::string_view argument, std::string_view joined, std::string_view with_equals) {
+  if (argument.starts_with(with_equals)) return argument.substr(with_equals.size());
+  return argument.starts_with(joined) ? argument.substr(joined.size()) : std::string_view();
+}
+
+// Reads the arguments one after the other; -x holds for those behind it.
+class ArgumentReader {
+ public:
+  explicit ArgumentReader(CompilerCall* call) : call_(*call) {}
+
+  // False: this is not a compilation.
+  bool Read() {
+    for (size_t i = 1; i < call_.arguments.size(); ++i) {
+      const std::string& argument = call_.arguments[i];
+      if (only_inputs_) {
+        AddInput(argument);
+      } else if (Contains(kNothingToKeep, argument) || argument.starts_with("-cc1")) {  // -cc1: clang calling itself.
+        return false;
+      } else if (Contains(kWithValue, argument)) {
+        ++i;
+        if (i < call_.arguments.size()) SetValue(argument, call_.arguments[i]);
+      } else if (argument.starts_with('-')) {
+        ReadOption(argument);
+      } else {
+        AddInput(argument);
       }
-      if (argument == "-x") language_is_set = call.arguments[i] != "none";
-      continue;
     }
-    if (argument.starts_with("-o") && argument.size() > 2) {
-      call.output = argument.substr(2);
-      call.output_is_given = true;
-      continue;
-    }
-    if (argument.starts_with("-x") && argument.size() > 2) {
-      language_is_set = argument != "-xnone";
-      continue;
-    }
-    if (argument.empty() || argument.front() == '-' || argument.front() == '@') continue;
-    if (language_is_set ? !IsObject(argument) : IsSource(argument)) call.sources.push_back(argument);
+    if (compile_only_) call_.suffix = llvm_ ? ".bc" : ".o";
+    if (assembly_only_) call_.suffix = llvm_ ? ".ll" : ".s";
+    return true;
   }
-  if (!call.sources.empty() && !call.output_is_given && (compile_only || assemble_only)) {
-    call.output = DerivedOutput(call.sources.front(), assemble_only);
+
+ private:
+  void SetValue(std::string_view option, std::string_view value) {
+    if (option == "-o" || option == "--output") call_.output = std::string(value);
+    if (option == "-x" || option == "--language") language_ = value == "none" ? std::string_view() : value;
   }
+
+  void ReadOption(std::string_view argument) {
+    if (argument == "--") only_inputs_ = true;
+    if (argument == "-c" || argument == "--compile") compile_only_ = true;
+    if (argument == "-S" || argument == "--assemble") assembly_only_ = true;
+    if (argument == "-emit-llvm") llvm_ = true;
+    if (const auto value = JoinedValue(argument, "-o", "--output="); !value.empty()) SetValue("-o", value);
+    if (const auto value = JoinedValue(argument, "-x", "--language="); !value.empty()) SetValue("-x", value);
+  }
+
+  void AddInput(const std::string& argument) {
+    if (argument.empty() || argument == "-" || argument.starts_with('@') || argument.starts_with("/dev/")) return;
+    const bool is_source = language_.empty() ? IsSource(argument) : !language_.ends_with("-header");
+    if (is_source) call_.sources.push_back(argument);
+  }
+
+  CompilerCall& call_;
+  std::string_view language_;  // Of -x; empty: by the suffix.
+  bool only_inputs_ = false;
+  bool compile_only_ = false;
+  bool assembly_only_ = false;
+  bool llvm_ = false;
+};
+
+}  // namespace
+
+std::string OutputOf(const CompilerCall& call, std::string_view source) {
+  if (!call.output.empty() || call.suffix.empty()) return call.output;
+  const std::string_view name = BaseName(source);
+  return std::string(name.substr(0, name.rfind('.'))) + call.suffix;
+}
+
+CompilerCall ParseCompilerCall(const std::vector<std::string>& argv, std::string_view executable) {
+  const size_t driver = FindDriver(argv, executable);
+  if (driver == argv.size()) return {};
+  CompilerCall call;
+  call.arguments.assign(argv.begin() + static_cast<ptrdiff_t>(driver), argv.end());
+  if (!ArgumentReader(&call).Read()) return {};
   return call;
 }
 

@@ -1,3 +1,7 @@
+#include <cstdint>
+#include <string>
+#include <string_view>
+
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -11,23 +15,28 @@ namespace {
 // A label is for reading; the whole command line is in its tooltip.
 constexpr size_t kLabelBytes = 60;
 
-// The inside of a quoted string of the DOT language.
+// The inside of a quoted string of the DOT language. Control characters would not be valid in the SVG made of it.
 std::string Inside(std::string_view bytes) {
   std::string text;
   for (const char c : ValidUtf8(bytes)) {
+    const auto byte = static_cast<uint8_t>(c);
     if (c == '\n') {
       text += "\\n";
-      continue;
+    } else if (byte < 0x20 || byte == 0x7f) {
+      text.push_back(' ');
+    } else {
+      if (c == '"' || c == '\\') text.push_back('\\');
+      text.push_back(c);
     }
-    if (c == '"' || c == '\\') text.push_back('\\');
-    text.push_back(c);
   }
   return text;
 }
 
 std::string Shortened(const std::string& text) {
   if (text.size() <= kLabelBytes) return text;
-  return text.substr(0, kLabelBytes) + "...";
+  size_t end = kLabelBytes;
+  while (end > 0 && (static_cast<uint8_t>(text[end]) & 0xc0) == 0x80) --end;  // Not in the middle of a character.
+  return text.substr(0, end) + "...";
 }
 
 }  // namespace

@@ -13,7 +13,7 @@ namespace ocpwatch {
 
 std::string EscapeBytes(std::string_view bytes);
 
-// nullopt: `text` was not made by EscapeBytes.
+// The bytes that EscapeBytes made `text` of. nullopt: it has a backslash that begins no escape.
 std::optional<std::string> UnescapeBytes(std::string_view text);
 
 // For the formats of others, which know no escape of ours: valid UTF-8 stays as it is, backslashes too; a byte that is

@@ -5,10 +5,12 @@
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cstdlib>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "daemon/report/call_flags.h"
 #include "daemon/report/escape.h"
 #include "ocpwatch/v1/functions.pb.h"
 
@@ -18,60 +20,33 @@ namespace {
 // What is shown of an argument list; all of it is in the command.
 constexpr int kShownArguments = 12;
 
-struct FlagName {
-  uint32_t flag;
-  const char* name;
-};
-constexpr FlagName kOpenFlags[] = {
-    {O_CREAT, "O_CREAT"},       {O_EXCL, "O_EXCL"},           {O_TRUNC, "O_TRUNC"},       {O_APPEND, "O_APPEND"},
-    {O_TMPFILE, "O_TMPFILE"},   {O_DIRECTORY, "O_DIRECTORY"}, {O_NOFOLLOW, "O_NOFOLLOW"}, {O_CLOEXEC, "O_CLOEXEC"},
-    {O_NONBLOCK, "O_NONBLOCK"}, {O_NOCTTY, "O_NOCTTY"},       {O_PATH, "O_PATH"},         {O_SYNC, "O_SYNC"},
-};
-
-std::string OpenFlags(uint32_t flags) {
-  static constexpr const char* kAccess[] = {"O_RDONLY", "O_WRONLY", "O_RDWR", "3"};
-  std::string text = kAccess[flags & O_ACCMODE];
-  flags &= ~static_cast<uint32_t>(O_ACCMODE);
-  // O_TMPFILE holds O_DIRECTORY, O_SYNC others; each name takes its bits.
-  for (const FlagName& known : kOpenFlags) {
-    const bool is_part_of_tmpfile = known.flag == O_DIRECTORY && (flags & O_TMPFILE) == O_TMPFILE;
-    if ((flags & known.flag) != known.flag || is_part_of_tmpfile) continue;
-    absl::StrAppend(&text, "|", known.name);
-    flags &= ~known.flag;
-  }
-  if (flags != 0) absl::StrAppend(&text, "|0", absl::Hex(flags));
-  return text;
-}
-
-std::string Octal(uint32_t mode) {
-  std::string digits;
-  do {
-    digits.push_back(static_cast<char>('0' + (mode & 7)));
-    mode >>= 3;
-  } while (mode != 0);
-  digits.push_back('0');
-  std::reverse(digits.begin(), digits.end());
-  return digits;
-}
-
 std::string Quoted(std::string_view bytes) {
   std::string text = "\"";
   for (const char c : EscapeBytes(bytes)) {
-    switch (c) {
-      case '\n':
-        text += "\\n";
-        break;
-      case '\t':
-        text += "\\t";
-        break;
-      case '"':
-        text += "\\\"";
-        break;
-      default:
-        text.push_back(c);
+    const auto byte = static_cast<uint8_t>(c);
+    if (c == '\n') {
+      text += "\\n";
+    } else if (c == '\t') {
+      text += "\\t";
+    } else if (byte < 0x20 || byte == 0x7f) {
+      absl::StrAppend(&text, "\\x", absl::Hex(byte, absl::kZeroPad2));
+    } else {
+      if (c == '"') text.push_back('\\');
+      text.push_back(c);
     }
   }
   return text + "\"";
+}
+
+// Whether a function takes a directory's descriptor before its path: openat, fstatat64, renameat2, __openat64_2; not
+// stat, creat.
+bool TakesDirectory(std::string_view function) {
+  if (function == "statx") return true;
+  while (!function.empty() &&
+         (std::isdigit(static_cast<unsigned char>(function.back())) != 0 || function.back() == '_')) {
+    function.remove_suffix(1);
+  }
+  return function.ends_with("at") && !function.ends_with("stat") && function != "creat";
 }
 
 std::string ErrorName(int32_t error) {
@@ -82,6 +57,8 @@ std::string ErrorName(int32_t error) {
 // The arguments of a call, one by one, as far as its kind gives them a meaning.
 class Arguments {
  public:
+  explicit Arguments(std::string_view function) : takes_directory_(TakesDirectory(function)) {}
+
   template <typename CallMessage>
   std::string Of(v1::Op op, const CallMessage& call) {
     const bool has_path = !call.path().empty();
@@ -94,7 +71,9 @@ class Arguments {
       } else if (call.fd() != AT_FDCWD && HasDescriptor(op)) {
         Add(absl::StrCat(call.fd()));
       }
-      if (!call.path2().empty()) {
+      if (op == v1::OP_GET_XATTR || op == v1::OP_SET_XATTR) {
+        Add(Quoted(call.path2()));
+      } else if (!call.path2().empty()) {
         AddPath(call.path2(), call.fd2());
       } else if (op == v1::OP_DUP || op == v1::OP_COPY || op == v1::OP_CLOSE_RANGE) {
         if (call.fd2() != AT_FDCWD) Add(absl::StrCat(call.fd2()));
@@ -113,20 +92,31 @@ class Arguments {
         Add(Octal(call.mode()));
         break;
       case v1::OP_ACCESS:
-        Add(absl::StrCat(call.mode()));
+        Add(AccessMode(call.mode()));
+        if (call.flags() != 0) Add(HexText(call.flags()));
+        break;
+      case v1::OP_STAT:
+      case v1::OP_UNLINK:
+      case v1::OP_LINK:
+      case v1::OP_CHOWN:
+      case v1::OP_UTIMES:
+        if (call.flags() != 0) Add(AtFlags(call.flags()));
+        break;
+      case v1::OP_FCNTL:
+        Add(FcntlCommand(call.flags()));
+        Add(absl::StrCat(call.value()));
         break;
       case v1::OP_TRUNCATE:
       case v1::OP_EXIT:
       case v1::OP_KILL:
       case v1::OP_RAW:
-      case v1::OP_FCNTL:
         Add(absl::StrCat(call.value()));
         break;
       case v1::OP_FORK:
         if (call.child() != 0) Add(absl::StrCat("process ", call.child()));
         break;
       default:
-        if (call.flags() != 0) Add(absl::StrCat("0x", std::string(absl::AlphaNum(absl::Hex(call.flags())).Piece())));
+        if (call.flags() != 0) Add(HexText(call.flags()));
     }
     AddArgv(call.argv());
     return text_;
@@ -153,7 +143,9 @@ class Arguments {
     absl::StrAppend(&text_, text_.empty() ? "" : ", ", absl::string_view(argument.data(), argument.size()));
   }
   void AddPath(std::string_view path, int32_t directory) {
-    if (directory != AT_FDCWD && !path.starts_with('/')) Add(absl::StrCat(directory));
+    if (takes_directory_ || (directory != AT_FDCWD && !path.starts_with('/'))) {
+      Add(directory == AT_FDCWD ? "AT_FDCWD" : absl::StrCat(directory));
+    }
     Add(Quoted(path));
   }
   template <typename List>
@@ -166,6 +158,7 @@ class Arguments {
     Add(absl::StrCat("[", list, "]"));
   }
 
+  const bool takes_directory_;
   std::string text_;
 };
 
@@ -230,7 +223,8 @@ bool MakeEventRow(const v1::SessionHeader& header, const v1::Event& event, const
   row->set_path(EscapeBytes(path));
   const auto fill_call = [&](const auto& call) {
     row->set_function(NameOf(header, call.function()));
-    row->set_text(absl::StrCat(row->function(), "(", Arguments().Of(OpOf(header, call.function()), call), ")"));
+    row->set_text(
+        absl::StrCat(row->function(), "(", Arguments(row->function()).Of(OpOf(header, call.function()), call), ")"));
   };
   switch (frame.body_case()) {
     case v1::Frame::kProc:

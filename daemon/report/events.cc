@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <memory>
+#include <string_view>
 
 #include "daemon/report/event_row.h"
 #include "daemon/report/selection.h"
@@ -50,17 +51,27 @@ bool IsReadingOp(v1::Op op, uint32_t flags) {
   }
 }
 
+// Whether MakeEventRow makes a row of it.
+bool IsShown(const v1::Event& event) {
+  return event.has_damage() || (event.has_frame() && event.frame().body_case() != v1::Frame::BODY_NOT_SET);
+}
+
 class EventFilter {
  public:
   EventFilter(const ReportInput& input, const v1::Selection& selection)
       : header_(input.header), trace_(input.trace), selection_(selection), selector_(selection) {}
 
-  bool Takes(const v1::Event& event, const Applied& applied, const std::string& path) const {
+  // False: every event is taken, whatever it is.
+  bool is_active() const { return selector_.limits_commands() || selector_.limits_uses(); }
+
+  // `paths`: of the tracker that gave `applied`.
+  bool Takes(const v1::Event& event, const Applied& applied, const Trace& paths) const {
     if (selector_.limits_commands()) {
       const Command* const command = trace_.Find(applied.command);
       if (command == nullptr || !selector_.TakesCommandItself(*command)) return false;
     }
-    if (selector_.limits_paths() && (path.empty() || !selector_.TakesPath(path))) return false;
+    const auto takes = [&](PathId path) { return path != kNoPath && selector_.TakesPath(paths.Path(path)); };
+    if (selector_.limits_paths() && !takes(applied.path) && !takes(applied.path2)) return false;
     if (!selection_.reads() && !selection_.writes() && !selection_.missing()) return true;
     if (!event.has_frame() || !event.frame().has_after()) return false;
     const v1::AfterCall& call = event.frame().after();
@@ -95,17 +106,20 @@ absl::Status WriteEvents(const ReportInput& input, const v1::Selection& selectio
   v1::ReportRow row;
   uint64_t passed = 0;
   while ((*reader)->Next(&event)) {
-    ++passed;
+    // Without a filter the rest need not be read to be counted; in a large log that takes seconds.
+    if (limit.is_reached() && !filter.is_active()) break;
+    if (IsShown(event)) ++passed;
     const Applied applied = tracker.Apply(event);
-    const std::string path = applied.path == kNoPath ? std::string() : trace.Path(applied.path);
-    if (!filter.Takes(event, applied, path)) continue;
-    if (!MakeEventRow(header, event, applied, path, row.mutable_event())) continue;
-    if (!limit.Take()) break;
+    if (!IsShown(event) || !filter.Takes(event, applied, trace)) continue;
+    if (!limit.Take()) continue;
+    const std::string_view path = applied.path == kNoPath ? std::string_view() : trace.Path(applied.path);
+    MakeEventRow(header, event, applied, path, row.mutable_event());
     if (!sink->Write(row)) return absl::CancelledError();
   }
-  if (limit.left_out() == 0) return absl::OkStatus();
-  // Reading on only to count would cost seconds in a large log: this is how many were not looked at.
-  row.set_left_out(std::max<uint64_t>(1, input.trace.events > passed ? input.trace.events - passed : 1));
+  uint64_t left_out = limit.left_out();
+  if (!filter.is_active() && input.trace.events > passed) left_out = input.trace.events - passed;
+  if (!limit.is_reached() || left_out == 0) return absl::OkStatus();
+  row.set_left_out(left_out);
   return sink->Write(row) ? absl::OkStatus() : absl::CancelledError();
 }
 

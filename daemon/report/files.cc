@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <numeric>
+#include <span>
 #include <vector>
 
 #include "daemon/report/escape.h"
@@ -17,28 +19,52 @@ void AddToFileRow(const Use& use, CommandId command, v1::File* row) {
   if (IsChecked(use)) row->add_checked_by(command);
 }
 
-absl::Status WriteFiles(const ReportInput& input, const v1::Selection& selection, RowSink* sink) {
-  const Trace& trace = input.trace;
-  const Selector selector(selection);
-  struct UseOf {
-    PathId path;
+namespace {
+
+// The uses that a selection takes, path by path; of one path in the order of the commands.
+class UsesByPath {
+ public:
+  struct Item {
     CommandId command;
     const Use* use;
   };
-  std::vector<UseOf> uses;
+
+  UsesByPath(const Trace& trace, const Selector& selector) : begin_(trace.path_count() + 1) {
+    const auto for_each = [&](auto fn) {
+      for (const Command& command : trace.commands()) {
+        if (!selector.TakesCommandItself(command)) continue;
+        for (const Use& use : command.uses) {
+          if (selector.TakesUse(trace, use)) fn(command.id, use);
+        }
+      }
+    };
+    for_each([&](CommandId, const Use& use) { ++begin_[use.path + 1]; });
+    std::partial_sum(begin_.begin(), begin_.end(), begin_.begin());
+    items_.resize(begin_.back());
+    std::vector<size_t> next(begin_.begin(), begin_.end() - 1);
+    for_each([&](CommandId command, const Use& use) { items_[next[use.path]++] = {command, &use}; });
+  }
+
+  std::span<const Item> Of(PathId path) const {
+    return std::span(items_).subspan(begin_[path], begin_[path + 1] - begin_[path]);
+  }
+
+ private:
+  std::vector<size_t> begin_;  // By PathId: the first of its items.
+  std::vector<Item> items_;
+};
+
+}  // namespace
+
+absl::Status WriteFiles(const ReportInput& input, const v1::Selection& selection, RowSink* sink) {
+  const Trace& trace = input.trace;
+  const Selector selector(selection);
+  const UsesByPath uses(trace, selector);
   std::vector<PathId> order;
-  std::vector<bool> is_used(trace.path_count());
-  for (const Command& command : trace.commands()) {
-    if (!selector.TakesCommandItself(command)) continue;
-    for (const Use& use : command.uses) {
-      if (!selector.TakesUse(trace, use)) continue;
-      uses.push_back({use.path, command.id, &use});
-      if (!is_used[use.path]) order.push_back(use.path);
-      is_used[use.path] = true;
-    }
+  for (PathId path = 0; path < trace.path_count(); ++path) {
+    if (!uses.Of(path).empty()) order.push_back(path);
   }
   std::sort(order.begin(), order.end(), [&](PathId a, PathId b) { return trace.Path(a) < trace.Path(b); });
-  std::stable_sort(uses.begin(), uses.end(), [](const UseOf& a, const UseOf& b) { return a.path < b.path; });
 
   RowLimit limit(selection.limit());
   for (const PathId path : order) {
@@ -46,9 +72,7 @@ absl::Status WriteFiles(const ReportInput& input, const v1::Selection& selection
     v1::ReportRow row;
     v1::File* const file = row.mutable_file();
     file->set_path(EscapeBytes(trace.Path(path)));
-    const auto first = std::lower_bound(uses.begin(), uses.end(), path,
-                                        [](const UseOf& use, PathId wanted) { return use.path < wanted; });
-    for (auto use = first; use != uses.end() && use->path == path; ++use) AddToFileRow(*use->use, use->command, file);
+    for (const auto& [command, use] : uses.Of(path)) AddToFileRow(*use, command, file);
     if (!sink->Write(row)) return absl::CancelledError();
   }
   if (limit.left_out() == 0) return absl::OkStatus();

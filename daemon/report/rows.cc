@@ -1,64 +1,34 @@
 #include "daemon/report/rows.h"
 
 #include <algorithm>
-#include <string_view>
+#include <limits>
+#include <numeric>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "daemon/report/escape.h"
+#include "daemon/session/truth.h"
 
 namespace ocpwatch {
 namespace {
 
-const char* ReasonText(v1::OpaqueReason reason) {
-  switch (reason) {
-    case v1::OPAQUE_NONE:
-      return "";
-    case v1::OPAQUE_STATIC:
-      return "statically linked";
-    case v1::OPAQUE_SETUID:
-      return "setuid or setgid";
-    case v1::OPAQUE_CAPABILITIES:
-      return "has file capabilities";
-    case v1::OPAQUE_OTHER_CLASS:
-      return "built for another machine or word size";
-    case v1::OPAQUE_OTHER_LIBC:
-      return "uses another libc";
-    case v1::OPAQUE_GO:
-      return "a Go program: it makes its system calls itself";
-    case v1::OPAQUE_UNREACHABLE:
-      return "the preload library cannot be reached from its root directory";
-    case v1::OPAQUE_SILENT:
-      return "was executed and never announced itself";
-    case v1::OPAQUE_UNREADABLE:
-      return "its executable could not be read";
-    case v1::OPAQUE_IO_URING:
-      return "set up an io_uring";
-    case v1::OPAQUE_RAW_SYSCALL:
-      return "made system calls that could not be followed";
-    case v1::OPAQUE_OTHER_USER:
-      return "runs as another user";
-    case v1::OPAQUE_LOST_FRAMES:
-      return "some of its calls were lost";
-    case v1::OPAQUE_CLONED:
-      return "made a process by clone() in a form that could not be followed";
-    default:
-      return "could not be observed in full";
-  }
-}
+// Of a hostile log; far enough from the end of int64_t that times can be added.
+constexpr uint64_t kLongestNs = std::numeric_limits<int64_t>::max() / 4;
 
 using Lists = google::protobuf::RepeatedPtrField<std::string>;
 
 }  // namespace
 
 int64_t SinceStart(const Trace& trace, uint64_t time_ns) {
-  return time_ns > trace.start_ns ? static_cast<int64_t>(time_ns - trace.start_ns) : 0;
+  if (time_ns <= trace.start_ns) return 0;
+  return static_cast<int64_t>(std::min<uint64_t>(time_ns - trace.start_ns, kLongestNs));
 }
 
 std::string OpaqueText(v1::OpaqueReason reason, const std::string& detail) {
-  const std::string_view text = ReasonText(reason);
-  if (text.empty() || detail.empty()) return std::string(text);
-  return absl::StrCat(std::string(text), ": ", EscapeBytes(detail));
+  std::string text = OpaqueReasonText(reason);
+  if (reason != v1::OPAQUE_NONE && text.empty()) text = "not observed in full";  // A newer daemon's log.
+  if (!text.empty() && !detail.empty()) absl::StrAppend(&text, ": ", EscapeBytes(detail));
+  return text;
 }
 
 v1::Command CommandRow(const Trace& trace, const Command& command) {
@@ -92,14 +62,23 @@ v1::Command CommandRow(const Trace& trace, const Command& command) {
   return row;
 }
 
-void AddFileLists(const Trace& trace, const Command& command, const Selector& selector, v1::Command* row) {
+PathOrder::PathOrder(const Trace& trace) : rank_(trace.path_count()) {
+  std::vector<PathId> sorted(trace.path_count());
+  std::iota(sorted.begin(), sorted.end(), PathId{0});
+  std::sort(sorted.begin(), sorted.end(), [&](PathId a, PathId b) { return trace.Path(a) < trace.Path(b); });
+  for (size_t i = 0; i < sorted.size(); ++i) rank_[sorted[i]] = static_cast<uint32_t>(i);
+}
+
+void AddFileLists(const Trace& trace, const Command& command, const Selector& selector, const PathOrder* order,
+                  v1::Command* row) {
   std::vector<const Use*> uses;
   uses.reserve(command.uses.size());
   for (const Use& use : command.uses) {
     if (selector.TakesUse(trace, use)) uses.push_back(&use);
   }
-  std::sort(uses.begin(), uses.end(),
-            [&](const Use* a, const Use* b) { return trace.Path(a->path) < trace.Path(b->path); });
+  std::sort(uses.begin(), uses.end(), [&](const Use* a, const Use* b) {
+    return order != nullptr ? order->Rank(a->path) < order->Rank(b->path) : trace.Path(a->path) < trace.Path(b->path);
+  });
   for (const Use* const use : uses) {
     const std::string path = EscapeBytes(trace.Path(use->path));
     const auto add = [&](bool belongs, Lists* list) {
@@ -112,6 +91,10 @@ void AddFileLists(const Trace& trace, const Command& command, const Selector& se
     add(IsRemoved(*use), row->mutable_removed());
     add(IsChecked(*use), row->mutable_checked());
   }
+}
+
+void AddFileLists(const Trace& trace, const Command& command, const Selector& selector, v1::Command* row) {
+  AddFileLists(trace, command, selector, nullptr, row);
 }
 
 }  // namespace ocpwatch

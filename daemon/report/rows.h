@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "daemon/report/selection.h"
 #include "daemon/session/trace.h"
@@ -11,14 +12,27 @@
 
 namespace ocpwatch {
 
-// Nanoseconds since the session's start; 0 if it was before (another machine's clock, a hostile frame).
+// Nanoseconds since the session's start; 0 if it was before (a hostile frame, a damaged log).
 int64_t SinceStart(const Trace& trace, uint64_t time_ns);
 
 // Without file lists and depth.
 v1::Command CommandRow(const Trace& trace, const Command& command);
 
+// The alphabetical place of each path of a trace, so that the lists of many commands are sorted by numbers: a header is
+// in thousands of them.
+class PathOrder {
+ public:
+  explicit PathOrder(const Trace& trace);
+  uint32_t Rank(PathId path) const { return rank_[path]; }
+
+ private:
+  std::vector<uint32_t> rank_;
+};
+
 // Adds reads, writes, missing, listed, removed and checked: sorted, as far as `selector` takes them. A path can be in
-// several.
+// several. `order` is of the same trace; without it, for single commands, the paths are compared.
+void AddFileLists(const Trace& trace, const Command& command, const Selector& selector, const PathOrder* order,
+                  v1::Command* row);
 void AddFileLists(const Trace& trace, const Command& command, const Selector& selector, v1::Command* row);
 
 // Why a program was not observed in full, for people; empty for OPAQUE_NONE.

@@ -11,9 +11,11 @@ namespace {
 constexpr size_t kSlowest = 10;
 constexpr size_t kCalls = 12;
 
-uint64_t Duration(const Trace& trace, const Command& command) {
-  const uint64_t end = command.end_ns != 0 ? command.end_ns : trace.end.time_ns();
-  return end > command.start_ns ? end - command.start_ns : 0;
+// Of a command that runs, up to now.
+int64_t Duration(const ReportInput& input, const Command& command) {
+  const bool has_ended = command.end != v1::END_RUNNING;
+  const int64_t end = has_ended ? SinceStart(input.trace, command.end_ns) : input.session.duration_ns();
+  return std::max<int64_t>(0, end - SinceStart(input.trace, command.start_ns));
 }
 
 // All the kinds in which any command used a path, by PathId.
@@ -46,15 +48,16 @@ void CountFiles(const Trace& trace, v1::Summary* summary) {
   summary->set_directories_listed(listed);
 }
 
-void AddSlowest(const Trace& trace, v1::Summary* summary) {
+void AddSlowest(const ReportInput& input, v1::Summary* summary) {
+  const Trace& trace = input.trace;
   std::vector<const Command*> slowest;
   slowest.reserve(trace.commands().size());
   for (const Command& command : trace.commands()) slowest.push_back(&command);
   const size_t count = std::min(kSlowest, slowest.size());
   std::partial_sort(slowest.begin(), slowest.begin() + static_cast<ptrdiff_t>(count), slowest.end(),
                     [&](const Command* a, const Command* b) {
-                      const uint64_t a_ns = Duration(trace, *a);
-                      const uint64_t b_ns = Duration(trace, *b);
+                      const int64_t a_ns = Duration(input, *a);
+                      const int64_t b_ns = Duration(input, *b);
                       return a_ns != b_ns ? a_ns > b_ns : a->id < b->id;
                     });
   for (size_t i = 0; i < count; ++i) *summary->add_slowest() = CommandRow(trace, *slowest[i]);
@@ -95,7 +98,7 @@ absl::Status WriteSummary(const ReportInput& input, RowSink* sink) {
   summary->set_failed_commands(failed);
   summary->set_opaque_commands(opaque);
   CountFiles(trace, summary);
-  AddSlowest(trace, summary);
+  AddSlowest(input, summary);
   AddCalls(input, summary);
   return sink->Write(row) ? absl::OkStatus() : absl::CancelledError();
 }
