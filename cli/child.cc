@@ -150,7 +150,7 @@ std::string PathOf(const std::vector<std::string>& environment) {
   for (const std::string& variable : environment) {
     if (variable.compare(0, 5, "PATH=") == 0) return variable.substr(5);
   }
-  return "/bin:/usr/bin";  // As execvp without a PATH.
+  return kPathWithout;
 }
 
 }  // namespace

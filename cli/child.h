@@ -45,6 +45,9 @@ ChildEnd RunChild(const StartState& start, const std::vector<std::string>& argv,
 // Ends this process as the command ended: with its status, or by its signal (without a core of our own).
 [[noreturn]] void EndLike(const ChildEnd& end);
 
+// As execvp, where there is no PATH.
+inline constexpr char kPathWithout[] = "/bin:/usr/bin";
+
 // Where `name` is in `path` (PATH's value), as execvp looks for it. Empty with *error ENOENT, or EACCES where there is
 // one that may not be executed.
 std::string FindProgram(const std::string& name, const std::string& path, int* error);

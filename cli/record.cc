@@ -8,6 +8,7 @@
 #include "cli/client/session_call.h"
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/preloading.h"
 #include "cli/record_options.h"
 #include "cli/render/text.h"
 #include "cli/report_options.h"
@@ -50,7 +51,8 @@ struct Options {
 };
 
 v1::RunRequest::Start StartRequest(const Options& options, const std::vector<std::string>& words,
-                                   const std::vector<std::string>& changes) {
+                                   const std::vector<std::string>& changes, const std::string& program,
+                                   const Preloading& preloading) {
   v1::RunRequest::Start start;
   start.set_mode(v1::MODE_RECORD);
   for (const std::string& word : words) start.add_argv(word);
@@ -59,6 +61,8 @@ v1::RunRequest::Start StartRequest(const Options& options, const std::vector<std
   for (const std::string& change : changes) start.add_calls(change);
   start.set_client_version(kVersion);
   start.set_client_pid(getpid());
+  start.set_program(program);
+  start.set_opaque(preloading.opaque);
   return start;
 }
 
@@ -91,11 +95,17 @@ int Record(const Options& options, const std::vector<std::string>& words) {
   absl::StatusOr<Client> client = Client::Connect(Client::Start::kIfNeeded);
   if (!client.ok()) return fail(client.status());
   SessionCall call(&*client);
-  const absl::StatusOr<v1::RunReply::Started> started = call.Start(StartRequest(options, words, *changes));
+  const char* const path = getenv("PATH");
+  int error = 0;
+  const std::string program = FindProgram(words[0], path != nullptr ? path : kPathWithout, &error);
+  const Preloading preloading = program.empty() ? Preloading() : PreloadingOf(program);
+  const absl::StatusOr<v1::RunReply::Started> started =
+      call.Start(StartRequest(options, words, *changes, program, preloading));
   if (!started.ok()) return fail(started.status());
 
+  const std::string preload = preloading.possible ? started->preload() : "";
   const ChildEnd end =
-      RunChild(start, words, WatchedEnvironment(environ, started->preload(), started->watch_variable()));
+      RunChild(start, words, WatchedEnvironment(environ, preload, started->watch_variable(), preloading.first));
   const absl::StatusOr<v1::Session> session = call.Finish(FinishRequest(end));
   if (!end.reason.empty()) Fail(absl::NotFoundError(end.reason));
   if (!session.ok()) {

@@ -45,21 +45,23 @@ absl::StatusOr<std::vector<std::string>> CallChanges(const std::vector<std::stri
 }
 
 std::vector<std::string> WatchedEnvironment(char* const* environment, const std::string& preload,
-                                            const std::string& watch_variable) {
+                                            const std::string& watch_variable, const std::string& first) {
   const std::string watch_name = watch_variable.substr(0, watch_variable.find('=') + 1);
   std::vector<std::string> result;
-  bool preloaded = false;
+  // "first::" is what the library takes out again; see preload/runtime/environment.h.
+  const std::string front = first.empty() ? "" : first + "::";
+  bool preloaded = preload.empty();
   for (; *environment != nullptr; ++environment) {
     std::string variable(*environment);
     if (variable.compare(0, watch_name.size(), watch_name) == 0) continue;
     if (variable.compare(0, kPreload.size(), kPreload) == 0 && !preloaded) {
       if (variable.size() > kPreload.size()) variable += ':';
-      variable += preload;
+      variable = std::string(kPreload) + front + variable.substr(kPreload.size()) + preload;
       preloaded = true;
     }
     result.push_back(std::move(variable));
   }
-  if (!preloaded) result.push_back(std::string(kPreload) + preload);
+  if (!preloaded) result.push_back(std::string(kPreload) + front + preload);
   result.push_back(watch_variable);
   return result;
 }

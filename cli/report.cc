@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
-#include "cli/client/client.h"
+#include "cli/client/report_call.h"
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/render/renderer.h"
@@ -90,26 +90,22 @@ int Report(const ReportOptions& options) {
   absl::StatusOr<Client> client = Client::Connect(Client::Start::kIfNeeded);
   if (!client.ok()) return Fail(client.status(), kExitFailed, "ocp-watch doctor");
 
-  const auto context = NewContext(kReportCall);
-  const auto rows = client->stub().Report(context.get(), plan->request);
-  v1::ReportRow row;
+  v1::ReportRow row;  // Outlives the call: a row may be on its way into it until that is cancelled.
+  ReportCall rows(&*client, plan->request);
   bool stopped = false;
   {
     Output out(STDOUT_FILENO, Output::Paging::kWhenLong);
     const std::unique_ptr<Renderer> renderer = NewRenderer(*plan, StyleOf(STDOUT_FILENO), &out);
     bool any = false;
-    while (!stopped && rows->Read(&row)) {
+    while (!stopped && rows.Read(&row)) {
       any = true;
       renderer->Add(&row);
       stopped = out.closed();
     }
     if (any && !stopped) renderer->Finish();
   }
-  if (stopped) {
-    context->TryCancel();
-    return 0;
-  }
-  const absl::Status status = FromRpc(rows->Finish());
+  if (stopped) return 0;
+  const absl::Status status = rows.Finish();
   if (!status.ok()) {
     return Fail(status, kExitFailed, absl::IsNotFound(status) ? "ocp-watch sessions" : "ocp-watch report --help");
   }

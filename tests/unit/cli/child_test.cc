@@ -28,7 +28,7 @@ class Directory {
   }
   std::string path() const { return path_; }
   std::string Script(const std::string& name, const std::string& text, mode_t mode) const {
-    const std::string file = path() + "/" + name;
+    std::string file = path() + "/" + name;
     std::ofstream(file) << text;
     chmod(file.c_str(), mode);
     return file;

@@ -30,7 +30,8 @@ std::vector<std::string> OptionsOf(const Command& command) {
 
 Invocation Parse(const Command& command, std::vector<std::string> arguments) {
   Invocation invocation;
-  REQUIRE(ParseInvocation(command, std::move(arguments), &invocation).ok());
+  const absl::Status parsed = ParseInvocation(command, std::move(arguments), &invocation);
+  REQUIRE(parsed.ok());
   return invocation;
 }
 

@@ -94,8 +94,8 @@ TEST_CASE("Paths are made absolute by their words alone") {
 
 TEST_CASE("Ages have a unit") {
   CHECK(*ParseAge("90s") == 90);
-  CHECK(*ParseAge("7d") == 7 * 86400);
-  CHECK(*ParseAge("2w") == 14 * 86400);
+  CHECK(*ParseAge("7d") == uint64_t{7} * 86400);
+  CHECK(*ParseAge("2w") == uint64_t{14} * 86400);
   for (const char* wrong : {"", "7", "d", "0d", "-1d", "7 d", "7dd", "99999999999999999999s"})
     CHECK(!ParseAge(wrong).ok());
 }
