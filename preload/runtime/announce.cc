@@ -5,9 +5,9 @@
 #include "ocpwatch/v1/version.h"
 #include "preload/runtime/executable_path.h"
 #include "preload/runtime/frame_encoder.h"
-#include "preload/runtime/frame_writer.h"
 #include "preload/runtime/lists.h"
 #include "preload/runtime/load.h"
+#include "preload/runtime/ring_writer.h"
 #include "preload/runtime/session.h"
 #include "preload/runtime/syscalls.h"
 
@@ -75,8 +75,9 @@ void WriteImage(StringList argv, const char* const* arguments, uint32_t opaque_a
     if (argv.at_end_of_part()) lists += environment.SizeOfPart(kListPart - lists);
     size_t capacity = kFixedPart + lists;
     if (first) capacity += executable_length + requested_size + cwd_length + libraries_size;
-    FrameWriter writer(capacity);
-    FrameEncoder& frame = writer.encoder();
+    const Claim claim = ClaimFrame(capacity);
+    if (claim.frame == nullptr) return;
+    FrameEncoder frame(claim.frame, claim.capacity);
     BeginProc(frame);
     unsigned char* const proc = frame.Begin(kFrameProc);
     frame.Unsigned(1, first ? kKindImage : kKindArguments);
@@ -96,7 +97,7 @@ void WriteImage(StringList argv, const char* const* arguments, uint32_t opaque_a
     argv.EncodePart(frame, 8);
     environment.EncodePart(frame, 11);
     frame.End(proc);
-    if (!writer.Commit(false)) return;
+    CommitFrame(claim, frame.size(), false);
     if (argv.done() && environment.done()) return;
   }
 }
@@ -113,8 +114,9 @@ void AnnounceImage(const char* const* argv, uint32_t opaque_ancestor) {
 }
 
 void AnnounceFork(uint32_t parent) {
-  FrameWriter writer(kFixedPart);
-  FrameEncoder& frame = writer.encoder();
+  const Claim claim = ClaimFrame(kFixedPart);
+  if (claim.frame == nullptr) return;
+  FrameEncoder frame(claim.frame, claim.capacity);
   BeginProc(frame);
   unsigned char* const proc = frame.Begin(kFrameProc);
   frame.Unsigned(1, kKindForked);
@@ -122,7 +124,7 @@ void AnnounceFork(uint32_t parent) {
   frame.Int32(3, RawGetppid());
   frame.Unsigned(4, parent);
   frame.End(proc);
-  writer.Commit(false);
+  CommitFrame(claim, frame.size(), false);
 }
 
 }  // namespace ocpwatch

@@ -20,7 +20,6 @@ class FrameEncoder {
   static constexpr size_t kBytesOverhead = 2 + 4;
   static constexpr size_t kNumberSize = 2 + 10;
 
-  // `begin` null with size 0: everything is left out.
   FrameEncoder(unsigned char* begin, size_t size) : begin_(begin), at_(begin), end_(begin + size) {}
 
   size_t size() const { return static_cast<size_t>(at_ - begin_); }

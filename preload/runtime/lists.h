@@ -39,8 +39,8 @@ inline bool IsReadableList(const char* const* strings) {
 // A null-terminated array of strings, or strings one behind the other (as in /proc/self/cmdline).
 class StringList {
  public:
-  explicit StringList(const char* const* strings) : strings_(strings) {}
-  StringList(const char* text, size_t size) : text_(text), text_end_(text + size) {}
+  explicit StringList(const char* const* strings) : strings_(strings), part_strings_(strings) {}
+  StringList(const char* text, size_t size) : text_(text), text_end_(text + size), part_text_(text) {}
 
   bool done() const { return Current(strings_, text_) == nullptr; }
 

@@ -206,6 +206,28 @@ TEST_CASE("Arguments of an exec that do not fit one frame follow in others with 
   CHECK(complete.rbegin()->second);
 }
 
+TEST_CASE("Arguments and environment that together do not fit one frame both arrive whole") {
+  TestSession::Settings settings;
+  settings.build = true;
+  TestSession session(settings);
+  RunOptions options;
+  options.environment = {"PATH=/bin:/usr/bin"};
+  for (int i = 0; i < 3; ++i) options.environment.push_back("V" + std::to_string(i) + "=" + std::string(90'000, 'v'));
+  std::vector<std::string> argv = {"/usr/bin/env", "/bin/echo"};
+  for (int i = 0; i < 4; ++i) argv.push_back(std::string(100'000, 'x'));
+  session.Run(argv, options);
+  std::vector<std::string> exec_argv, exec_environment, image_environment;
+  for (const v1::Frame& frame : session.Frames()) {
+    for (const std::string& variable : frame.proc().environment()) image_environment.push_back(variable);
+    if (!frame.has_before() || OpOf(frame.before().function()) != v1::OP_EXEC) continue;
+    for (const std::string& argument : frame.before().argv()) exec_argv.push_back(argument);
+    for (const std::string& variable : frame.before().environment()) exec_environment.push_back(variable);
+  }
+  CHECK(exec_argv == std::vector<std::string>(argv.begin() + 1, argv.end()));
+  CHECK(exec_environment == options.environment);
+  CHECK(image_environment.size() == 2 * options.environment.size());
+}
+
 TEST_CASE("System calls by number are told as the functions that they are") {
   TestSession session;
   CHECK(session.Run({ProbePath(), "raw"}).out == "0\n");
