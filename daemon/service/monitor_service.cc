@@ -1,5 +1,6 @@
 #include "daemon/service/monitor_service.h"
 
+#include <fcntl.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -9,12 +10,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "daemon/ingest/futex.h"
 #include "daemon/ingest/ring.h"
 #include "daemon/service/behaviours.h"
 #include "daemon/service/retention.h"
 #include "daemon/service/session_row.h"
 #include "daemon/service/status_convert.h"
 #include "ocpwatch/v1/version.h"
+#include "preload/gencalls/call_table.h"
 
 namespace ocpwatch {
 namespace {
@@ -83,6 +86,27 @@ absl::StatusOr<v1::SessionHeader> MonitorService::HeaderFor(const v1::RunRequest
   return header;
 }
 
+namespace {
+
+// The exec that makes the command's first process, told by the client since nobody traced sees it. Only of a program
+// that cannot be observed in full: any other tells of itself.
+void TellOpaqueStart(const v1::RunRequest::Start& start, Session* session) {
+  if (start.opaque() == v1::OPAQUE_NONE) return;
+  v1::Frame frame;
+  frame.set_process(1);
+  frame.set_time_ns(static_cast<uint64_t>(MonotonicNs()));
+  v1::BeforeCall* const call = frame.mutable_before();
+  call->set_function(FindFunction("execve"));
+  call->set_id(1);
+  call->set_fd(AT_FDCWD);
+  call->set_path(start.program());
+  *call->mutable_argv() = start.argv();
+  call->set_opaque(start.opaque());
+  session->OnFrame(frame, frame.SerializeAsString());
+}
+
+}  // namespace
+
 grpc::Status MonitorService::RunSession(grpc::ServerContext* context,
                                         grpc::ServerReaderWriter<v1::RunReply, v1::RunRequest>* stream) {
   CallMark mark(this);
@@ -97,6 +121,7 @@ grpc::Status MonitorService::RunSession(grpc::ServerContext* context,
   const std::shared_ptr<Session> session = *std::move(started);
   spdlog::info("session {} starts: pid {}, {}", session->header().id(), request.start().client_pid(),
                session->header().argv(0));
+  TellOpaqueStart(request.start(), session.get());
 
   v1::RunReply reply;
   reply.mutable_started()->set_session_id(session->header().id());

@@ -64,7 +64,7 @@ absl::StatusOr<std::shared_ptr<Session>> SessionRegistry::Start(v1::SessionHeade
   {
     absl::MutexLock lock(&mutex_);
     if (!accepting_) return absl::UnavailableError("this watchd is about to end; try again");
-    if (live_.size() + starting_ >= kMaxRunningSessions) {
+    if (CountRunning() >= kMaxRunningSessions) {
       return absl::ResourceExhaustedError(
           absl::StrCat(kMaxRunningSessions, " sessions run already; `ocp-watch sessions` lists them"));
     }
@@ -183,6 +183,10 @@ absl::StatusOr<uint64_t> SessionRegistry::Remove(const std::string& id) {
 
 size_t SessionRegistry::running() const {
   absl::MutexLock lock(&mutex_);
+  return CountRunning();
+}
+
+size_t SessionRegistry::CountRunning() const {
   size_t count = starting_;
   for (const auto& [id, session] : live_) count += session->closed() ? 0 : 1;
   return count;

@@ -86,6 +86,7 @@ class SessionRegistry final : public SessionDirectory {
 
  private:
   SessionRegistry(std::unique_ptr<SessionIndex> index, std::function<void()> on_close);
+  size_t CountRunning() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void OnChange(const v1::SessionRecord& record);
   // The row of a session of a daemon that has handed over to this one: made true, should that have been killed since.
   void RefreshForeign(v1::SessionRecord* record);
