@@ -126,6 +126,8 @@ RunResult TestSession::Run(const std::vector<std::string>& argv, const RunOption
     dup2(out[1], 1);
     dup2(err[1], 2);
     if (!options.directory.empty() && chdir(options.directory.c_str()) != 0) _exit(126);
+    // What a test runner left open would count against the limit, and be seen by the program.
+    close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
     if (options.descriptor_limit > 0) {
       rlimit limit = {static_cast<rlim_t>(options.descriptor_limit), static_cast<rlim_t>(options.descriptor_limit)};
       setrlimit(RLIMIT_NOFILE, &limit);
