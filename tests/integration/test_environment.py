@@ -40,12 +40,12 @@ class Environment(harness.TestCase):
         env = dict(self.world.env, LD_PRELOAD=own)
         recording = self.transparent(["printenv", "LD_PRELOAD"], env=env)
         self.assertEqual(own.encode() + b"\n", recording.stdout)
-        recording = self.transparent(["/bin/sh", "-c", "id -ru; printenv LD_PRELOAD"], env=env)
-        self.assertEqual(b"4242\n" + own.encode() + b"\n", recording.stdout)
+        recording = self.transparent(["/bin/sh", "-c", "uname -n; printenv LD_PRELOAD"], env=env)
+        self.assertEqual(b"preloaded\n" + own.encode() + b"\n", recording.stdout)
         # Given by the traced program, not by the user.
-        recording = self.transparent(["env", f"LD_PRELOAD={own}", "/bin/sh", "-c", "id -ru; printenv LD_PRELOAD"])
-        self.assertEqual(b"4242\n" + own.encode() + b"\n", recording.stdout)
-        self.only(recording.named("id"))
+        recording = self.transparent(["env", f"LD_PRELOAD={own}", "/bin/sh", "-c", "uname -n; printenv LD_PRELOAD"])
+        self.assertEqual(b"preloaded\n" + own.encode() + b"\n", recording.stdout)
+        self.only(recording.named("uname"))
 
     @harness.needs("fakeroot")
     def test_fakeroot(self):
