@@ -47,13 +47,15 @@ bool IsVersion(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isdigit(c) != 0 || c == '.'; });
 }
 
-// "gcc-12.2" -> "gcc", "clang15" -> "clang", "gcc-posix" (MinGW's) -> "gcc".
+// "gcc-12.2" -> "gcc", "clang15" -> "clang", "gcc-posix" (MinGW's) -> "gcc". But cc1 is no cc.
 std::string_view WithoutVersion(std::string_view name) {
   for (const std::string_view threads : {"-posix", "-win32"}) {
     if (name.ends_with(threads)) name.remove_suffix(threads.size());
   }
+  const std::string_view whole = name;
   while (!name.empty() && IsVersion(name.substr(name.size() - 1))) name.remove_suffix(1);
-  return name.ends_with('-') ? name.substr(0, name.size() - 1) : name;
+  if (name.ends_with('-')) return name.substr(0, name.size() - 1);
+  return name == "cc" || name.ends_with("-cc") ? whole : name;
 }
 
 bool IsDriver(std::string_view argument) {

@@ -58,8 +58,9 @@ bool IsShown(const v1::Event& event) {
 
 class EventFilter {
  public:
-  EventFilter(const ReportInput& input, const v1::Selection& selection)
-      : header_(input.header), trace_(input.trace), selection_(selection), selector_(selection) {}
+  // `header` is the log's, `trace` the whole session's: a command that fails later is known to fail.
+  EventFilter(const v1::SessionHeader& header, const Trace& trace, const v1::Selection& selection)
+      : header_(header), trace_(trace), selection_(selection), selector_(selection) {}
 
   // False: every event is taken, whatever it is.
   bool is_active() const { return selector_.limits_commands() || selector_.limits_uses(); }
@@ -100,7 +101,7 @@ absl::Status WriteEvents(const ReportInput& input, const v1::Selection& selectio
   Trace trace;
   Tracker tracker(&trace);
   tracker.Begin(header);
-  const EventFilter filter(input, selection);
+  const EventFilter filter(header, input.trace, selection);
   RowLimit limit(selection.limit());
   v1::Event event;
   v1::ReportRow row;
