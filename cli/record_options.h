@@ -14,8 +14,8 @@ namespace ocpwatch {
 absl::StatusOr<std::vector<std::string>> CallChanges(const std::vector<std::string>& values);
 
 // The environment of a recorded command: `environment` with the preload library behind the user's own in LD_PRELOAD,
-// and `watch_variable` ("OCP_WATCH=..."). `first` is a library that has to stand in front of all, if not empty. Without a
-// `preload` LD_PRELOAD stays as it is.
+// and `watch_variable` ("OCP_WATCH=..."). `first` is a library that has to stand in front of all, if not empty. Without
+// a `preload` LD_PRELOAD stays as it is.
 std::vector<std::string> WatchedEnvironment(char* const* environment, const std::string& preload,
                                             const std::string& watch_variable, const std::string& first = "");
 

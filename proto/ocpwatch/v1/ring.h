@@ -8,20 +8,23 @@
 //   offset 0                          RingHeader
 //   kRingDataOffset                   RingHeader::data_size bytes, a power of two: records, each of whole 8-byte words
 //
-// A record is one word of state and then the frame (intercept.proto), padded to whole words. Positions count bytes since the
-// session began and are reduced modulo data_size; a record never crosses the end, a kSkip record fills the gap. The word:
+// A record is one word of state and then the frame (intercept.proto), padded to whole words. Positions count bytes
+// since the session began and are reduced modulo data_size; a record never crosses the end, a kSkip record fills the
+// gap. The word:
 //
-//   bits 0-1   state   kFree  bits 2-63: the position of this word in the lap to come, divided by 8 (0 in the first lap)
+//   bits 0-1   state   kFree  bits 2-63: the position of this word in the lap to come, divided by 8 (0 in the first
+//   lap)
 //                      kBusy  bits 2-23: span in words, bits 24-63: process number of the writer
 //                      kDone  bits 2-23: span in words, bits 24-63: bytes of the frame
 //                      kSkip  bits 2-23: span in words
 //
-// Writing: load head; if the word there is exactly the free word of that position, exchange it for kBusy; if it is taken,
-// help head over its span and look again. Then write the frame behind the word and exchange kBusy for kDone. The free
-// word names its position, so a writer that slept through a lap can never take a word of another one. A writer that died
-// half way leaves a record of known span and owner, which the reader steps over and reports; all other records are whole.
-// Reading: from tail on, while the word is kDone or kSkip; copy the frame out; then write the free words of the next lap over the
-// span, then move tail. Whoever writes may be hostile: the reader trusts no span or length that it has not checked.
+// Writing: load head; if the word there is exactly the free word of that position, exchange it for kBusy; if it is
+// taken, help head over its span and look again. Then write the frame behind the word and exchange kBusy for kDone. The
+// free word names its position, so a writer that slept through a lap can never take a word of another one. A writer
+// that died half way leaves a record of known span and owner, which the reader steps over and reports; all other
+// records are whole. Reading: from tail on, while the word is kDone or kSkip; copy the frame out; then write the free
+// words of the next lap over the span, then move tail. Whoever writes may be hostile: the reader trusts no span or
+// length that it has not checked.
 //
 // Shared by the preload library (writer) and daemon/ingest (reader). No member may move without a new kProtocol.
 #ifndef OCPWATCH_V1_RING_H_
@@ -66,8 +69,9 @@ constexpr uint64_t SpanForFrame(uint64_t frame_bytes) { return 1 + (frame_bytes 
 
 enum class RingState : uint32_t {
   kOpen = 0,
-  kClosed = 1,     // The session is over (daemon): write nothing more.
-  kAbandoned = 2,  // The reader stood still too long (a writer says so): nothing more is written, the session is incomplete.
+  kClosed = 1,  // The session is over (daemon): write nothing more.
+  kAbandoned =
+      2,  // The reader stood still too long (a writer says so): nothing more is written, the session is incomplete.
 };
 
 // What the reader does while it finds nothing; tells a writer whether to ring the doorbell.
@@ -92,10 +96,10 @@ struct ReplySlot {
 };
 
 struct RingHeader {
-  uint64_t magic;      // kRingMagic
-  uint32_t protocol;   // kProtocol
+  uint64_t magic;        // kRingMagic
+  uint32_t protocol;     // kProtocol
   uint32_t data_offset;  // kRingDataOffset
-  uint64_t data_size;  // Bytes, a power of two.
+  uint64_t data_size;    // Bytes, a power of two.
   unsigned char token[16];
   int32_t daemon_pid;
   uint32_t collect_environment;  // 1: Proc and synchronous exec carry the environment (build sessions).
@@ -103,11 +107,13 @@ struct RingHeader {
   alignas(64) std::atomic<uint64_t> head;  // Position behind the last taken record.
   alignas(64) std::atomic<uint64_t> tail;  // Position behind the last consumed record.
   std::atomic<uint32_t> state;             // RingState
-  alignas(64) std::atomic<uint32_t> reader;    // ReaderState; a futex: the reader waits here, a writer that rings sets kAwake.
-  alignas(64) std::atomic<uint32_t> room;      // A futex: counts up when tail has moved while somebody waited.
-  std::atomic<uint32_t> waiting_for_room;      // Writers that wait.
-  alignas(64) std::atomic<uint32_t> next_process;  // The next process number; starts at 2, the command's first process is 1.
-  std::atomic<uint64_t> lost_frames;               // Not written for want of room.
+  alignas(64)
+      std::atomic<uint32_t> reader;  // ReaderState; a futex: the reader waits here, a writer that rings sets kAwake.
+  alignas(64) std::atomic<uint32_t> room;  // A futex: counts up when tail has moved while somebody waited.
+  std::atomic<uint32_t> waiting_for_room;  // Writers that wait.
+  alignas(64)
+      std::atomic<uint32_t> next_process;  // The next process number; starts at 2, the command's first process is 1.
+  std::atomic<uint64_t> lost_frames;       // Not written for want of room.
 
   alignas(64) unsigned char behaviours[kMaxFunctions];  // A Behaviour by FunctionId.
   alignas(64) ReplySlot replies[kReplySlots];
@@ -120,11 +126,12 @@ static_assert(std::atomic<uint32_t>::is_always_lock_free && sizeof(std::atomic<u
 
 // OCP_WATCH, the variable that leads a process to its session; fields are separated by ':', the socket path comes last:
 //
-//   protocol : daemon pid : ring descriptor in the daemon : token in hex : process number : pid : parent pid : intercept.sock
+//   protocol : daemon pid : ring descriptor in the daemon : token in hex : process number : pid : parent pid :
+//   intercept.sock
 //
-// process number is that of the process to come. pid is its pid where that is known before (exec), else 0; parent pid its
-// parent's where pid is 0 (spawn), else 0. A process that finds neither to be its own was started by a program that could
-// not be observed: it takes a number of its own and names the one found as its parent (Proc.through_opaque).
+// process number is that of the process to come. pid is its pid where that is known before (exec), else 0; parent pid
+// its parent's where pid is 0 (spawn), else 0. A process that finds neither to be its own was started by a program that
+// could not be observed: it takes a number of its own and names the one found as its parent (Proc.through_opaque).
 inline constexpr char kWatchVariable[] = "OCP_WATCH";
 
 }  // namespace ocpwatch
