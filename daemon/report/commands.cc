@@ -70,10 +70,11 @@ absl::Status WriteCommands(const ReportInput& input, const v1::Selection& select
   std::optional<PathOrder> path_order;
   if (with_files) path_order.emplace(trace);
   RowLimit limit(selection.limit());
+  v1::ReportRow row;
   for (const Place& place : places) {
     if (!limit.Take()) continue;
-    v1::ReportRow row;
-    *row.mutable_command() = CommandRow(trace, *place.command);
+    // One row for all: its lists keep their strings from command to command.
+    row.mutable_command()->CopyFrom(CommandRow(trace, *place.command));
     row.mutable_command()->set_depth(place.depth);
     if (with_files && place.taken) {
       AddFileLists(trace, *place.command, selector, &*path_order, row.mutable_command());
@@ -81,7 +82,6 @@ absl::Status WriteCommands(const ReportInput& input, const v1::Selection& select
     if (!sink->Write(row)) return absl::CancelledError();
   }
   if (limit.left_out() == 0) return absl::OkStatus();
-  v1::ReportRow row;
   row.set_left_out(limit.left_out());
   return sink->Write(row) ? absl::OkStatus() : absl::CancelledError();
 }

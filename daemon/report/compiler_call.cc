@@ -105,17 +105,16 @@ class ArgumentReader {
   bool Read() {
     for (size_t i = 1; i < call_.arguments.size(); ++i) {
       const std::string& argument = call_.arguments[i];
-      if (only_inputs_) {
+      if (only_inputs_ || !argument.starts_with('-')) {
         AddInput(argument);
-      } else if (Contains(kNothingToKeep, argument) || argument.starts_with("-cc1")) {  // -cc1: clang calling itself.
-        return false;
-      } else if (Contains(kWithValue, argument)) {
+        continue;
+      }
+      if (Contains(kNothingToKeep, argument) || argument.starts_with("-cc1")) return false;  // clang calling itself.
+      if (Contains(kWithValue, argument)) {
         ++i;
         if (i < call_.arguments.size()) SetValue(argument, call_.arguments[i]);
-      } else if (argument.starts_with('-')) {
-        ReadOption(argument);
       } else {
-        AddInput(argument);
+        ReadOption(argument);
       }
     }
     if (compile_only_) call_.suffix = llvm_ ? ".bc" : ".o";

@@ -44,9 +44,9 @@ size_t CharacterSize(std::string_view text) {
   return 0;
 }
 
-std::string Escape(std::string_view bytes, bool escape_backslash) {
-  std::string text;
-  text.reserve(bytes.size());
+void Escape(std::string_view bytes, bool escape_backslash, std::string* text_out) {
+  std::string& text = *text_out;
+  text.clear();
   while (true) {
     const size_t plain = PlainPrefix(bytes);
     text.append(bytes.substr(0, plain));
@@ -63,7 +63,6 @@ std::string Escape(std::string_view bytes, bool escape_backslash) {
     text.append(bytes.substr(0, size));
     bytes.remove_prefix(size);
   }
-  return text;
 }
 
 int HexDigit(char digit) {
@@ -74,9 +73,19 @@ int HexDigit(char digit) {
 
 }  // namespace
 
-std::string EscapeBytes(std::string_view bytes) { return Escape(bytes, true); }
+std::string EscapeBytes(std::string_view bytes) {
+  std::string text;
+  Escape(bytes, true, &text);
+  return text;
+}
 
-std::string ValidUtf8(std::string_view bytes) { return Escape(bytes, false); }
+void EscapeBytes(std::string_view bytes, std::string* text) { Escape(bytes, true, text); }
+
+std::string ValidUtf8(std::string_view bytes) {
+  std::string text;
+  Escape(bytes, false, &text);
+  return text;
+}
 
 std::optional<std::string> UnescapeBytes(std::string_view text) {
   std::string bytes;

@@ -12,6 +12,8 @@
 namespace ocpwatch {
 
 std::string EscapeBytes(std::string_view bytes);
+// The same into a string that may have had a life before: the millions of paths of a large report need no memory each.
+void EscapeBytes(std::string_view bytes, std::string* text);
 
 // The bytes that EscapeBytes made `text` of. nullopt: it has a backslash that begins no escape.
 std::optional<std::string> UnescapeBytes(std::string_view text);

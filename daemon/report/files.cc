@@ -67,16 +67,16 @@ absl::Status WriteFiles(const ReportInput& input, const v1::Selection& selection
   std::sort(order.begin(), order.end(), [&](PathId a, PathId b) { return trace.Path(a) < trace.Path(b); });
 
   RowLimit limit(selection.limit());
+  v1::ReportRow row;
   for (const PathId path : order) {
     if (!limit.Take()) continue;
-    v1::ReportRow row;
     v1::File* const file = row.mutable_file();
-    file->set_path(EscapeBytes(trace.Path(path)));
+    file->Clear();
+    EscapeBytes(trace.Path(path), file->mutable_path());
     for (const auto& [command, use] : uses.Of(path)) AddToFileRow(*use, command, file);
     if (!sink->Write(row)) return absl::CancelledError();
   }
   if (limit.left_out() == 0) return absl::OkStatus();
-  v1::ReportRow row;
   row.set_left_out(limit.left_out());
   return sink->Write(row) ? absl::OkStatus() : absl::CancelledError();
 }

@@ -80,9 +80,8 @@ void AddFileLists(const Trace& trace, const Command& command, const Selector& se
     return order != nullptr ? order->Rank(a->path) < order->Rank(b->path) : trace.Path(a->path) < trace.Path(b->path);
   });
   for (const Use* const use : uses) {
-    const std::string path = EscapeBytes(trace.Path(use->path));
     const auto add = [&](bool belongs, Lists* list) {
-      if (belongs) *list->Add() = path;
+      if (belongs) EscapeBytes(trace.Path(use->path), list->Add());
     };
     add(IsRead(*use), row->mutable_reads());
     add(IsWrite(*use), row->mutable_writes());

@@ -55,7 +55,8 @@ void Fill(int commands, int files, Trace* trace) {
     command.process = command.id;
     command.pid = 1000 + i;
     command.argv = {"gcc", "-O2", "-g", "-Wall", "-I/home/user/project/include", "-c", name + ".c", "-o", name + ".o"};
-    command.executable = "/usr/bin/gcc";
+    if (i == 0) command.argv = {"make"};
+    command.executable = command.argv[0];
     command.cwd = "/home/user/project";
     command.start_ns = now_ns += 1000;
     command.end_ns = now_ns + 50'000;
