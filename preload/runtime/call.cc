@@ -33,10 +33,9 @@ size_t PathLength(const char* path) { return path == nullptr ? 0 : LengthOf(path
 
 // A call and what has to be found out about it before its frame is claimed.
 struct Parts {
-  explicit Parts(const Call& of, bool with_paths)
-      : call(of),
-        path_length(with_paths ? PathLength(of.path) : 0),
-        path2_length(with_paths ? PathLength(of.path2) : 0) {}
+  // A path that cannot be read is given as null, whatever the call has.
+  Parts(const Call& of, const char* path, const char* path2)
+      : call(of), path_length(PathLength(path)), path2_length(PathLength(path2)) {}
 
   const Call& call;
   const size_t path_length;
@@ -93,11 +92,19 @@ void EncodeAfter(FrameEncoder& frame, const Parts& parts) {
 // A path that the kernel has not looked at yet may be no address at all.
 const char* Readable(const char* path) { return IsReadable(path) ? path : nullptr; }
 
+// After a failure: the paths, as far as the kernel is known to have read them. A call with two may fail at the first
+// one, and any may fail at its flags, before the other is looked at.
+void DropUnread(const Call& call, const char** path, const char** path2) {
+  const bool first_read = call.error == ENOENT || call.error == ENOTDIR || call.error == EACCES || call.error == EEXIST;
+  if (!first_read) *path = Readable(*path);
+  *path2 = Readable(*path2);
+}
+
 // Writes the BeforeCall, in as many frames as argv and environment need; the last one names the reply slot. True if
 // that was written.
 bool WriteBefore(const Call& call, uint32_t reply_slot) {
   const bool with_environment = call.environment != nullptr && session.ring->collect_environment != 0;
-  const Parts parts(call, true);
+  const Parts parts(call, call.path, call.path2);
   StringList argv(call.argv);
   StringList environment(with_environment ? call.environment : nullptr);
   for (bool first = true;; first = false) {
@@ -158,8 +165,10 @@ void RecordBefore(Call& call, Behaviour behaviour) {
 void RecordAfter(const Call& call) {
   if (!IsActive()) return;
   TellLoadedLibraries();
-  // Where the kernel could not read one of the paths we could not either.
-  Parts parts(call, call.error != EFAULT);
+  const char* path = call.path;
+  const char* path2 = call.path2;
+  if (call.error != 0) DropUnread(call, &path, &path2);
+  Parts parts(call, path, path2);
   if (call.result_path != nullptr) {
     parts.result_length = call.result_path_size >= 0 ? static_cast<size_t>(call.result_path_size)
                                                      : LengthOf(call.result_path, kLongestPath);
