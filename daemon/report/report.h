@@ -2,6 +2,10 @@
 //
 // The model is that of a finished session, of a log, or a copy of a running one's; it stands still while the report is
 // made. Rows go out one by one, so a report of any size needs no more memory than its largest row. Not synchronised.
+//
+// Measured by report_bench on 10 000 commands with 300 files each, rows serialised, on a busy two-core machine: summary
+// 20 ms, tree 370 ms (1200 ms before paths were sorted by rank and rows kept their strings), files 220 ms, document
+// 580 ms, compile commands 80 ms, chrome trace 1 s.
 #ifndef OCPWATCH_DAEMON_REPORT_REPORT_H_
 #define OCPWATCH_DAEMON_REPORT_REPORT_H_
 
