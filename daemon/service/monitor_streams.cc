@@ -1,6 +1,9 @@
 // Report and Follow of MonitorService: the calls that answer with a stream.
+#include <malloc.h>
+
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/time/time.h"
@@ -16,6 +19,9 @@
 namespace ocpwatch {
 namespace {
 
+// glibc keeps what a large model leaves behind, for ever, unless it is asked for it.
+constexpr size_t kLargeModel = size_t{32} << 20;
+
 // A follower whose client has gone is noticed after so long, even if nothing happens in its session.
 constexpr absl::Duration kCancelCheck = absl::Milliseconds(200);
 
@@ -30,6 +36,32 @@ class WriterSink final : public RowSink {
   grpc::ServerContext* const context_;
   grpc::ServerWriter<v1::ReportRow>* const writer_;
 };
+
+class RowBuffer final : public RowSink {
+ public:
+  bool Write(const v1::ReportRow& row) override {
+    rows_.push_back(row);
+    return true;
+  }
+  const std::vector<v1::ReportRow>& rows() const { return rows_; }
+
+ private:
+  std::vector<v1::ReportRow> rows_;
+};
+
+// Of a running session, without a copy: a summary takes one look at the model, which is less than copying it.
+absl::Status Summarise(const SessionRegistry::Found& found, const v1::ReportRequest& request, RowSink* sink) {
+  const v1::Session session = SessionRow(found.record);
+  RowBuffer buffer;
+  absl::Status status;
+  found.live->WithTrace([&](const Trace& trace) {
+    status = WriteReport({trace, found.live->header(), session, found.record.log()}, request, &buffer);
+  });
+  for (const v1::ReportRow& row : buffer.rows()) {
+    if (!sink->Write(row)) return absl::CancelledError("the client has gone");
+  }
+  return status;
+}
 
 // Turns what a subscription brings into what a follower is sent.
 class Follower {
@@ -125,18 +157,25 @@ class Follower {
 grpc::Status MonitorService::Report(grpc::ServerContext* context, const v1::ReportRequest* request,
                                     grpc::ServerWriter<v1::ReportRow>* writer) {
   CallMark mark(this);
+  WriterSink sink(context, writer);
   absl::StatusOr<ReportSource> source;
   if (request->has_log()) {
     source = SourceOfLog(request->log());
-  } else if (auto found = registry_->Lookup(request->session()); found.ok()) {
-    source = SourceOf(*found);
-  } else {
+  } else if (auto found = registry_->Lookup(request->session()); !found.ok()) {
     source = found.status();
+  } else if (found->live != nullptr && !HasEnded(found->record) && request->view() == v1::VIEW_SUMMARY) {
+    return ToGrpc(Summarise(*found, *request, &sink));
+  } else {
+    source = SourceOf(*found);
   }
   if (!source.ok()) return ToGrpc(source.status());
   const v1::Session session = SessionRow(source->record);
-  WriterSink sink(context, writer);
-  return ToGrpc(WriteReport({*source->trace, source->header, session, source->log}, *request, &sink));
+  const absl::Status status = WriteReport({*source->trace, source->header, session, source->log}, *request, &sink);
+  if (source->trace->MemoryUse() > kLargeModel) {
+    source->owner.reset();
+    malloc_trim(0);
+  }
+  return ToGrpc(status);
 }
 
 grpc::Status MonitorService::Follow(grpc::ServerContext* context, const v1::FollowRequest* request,

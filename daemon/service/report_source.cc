@@ -22,7 +22,10 @@ absl::StatusOr<ReportSource> CopyOf(Session& session) {
   });
   auto trace = std::make_shared<Trace>();
   trace->start_ns = session.header().start_ns();
-  for (size_t i = 0; status.ok() && i < parts.size(); i++) status = LoadModelPart(parts[i], trace.get());
+  for (size_t i = 0; status.ok() && i < parts.size(); i++) {
+    status = LoadModelPart(parts[i], trace.get());
+    parts[i] = v1::StoredModel();  // Two copies at a time are enough.
+  }
   if (!status.ok()) return status;
   // So that the view of events, which reads the log, does not end before the model does.
   session.FlushLog();
