@@ -121,7 +121,7 @@ int Record(const Options& options, const std::vector<std::string>& words) {
 Command::Run Define(CLI::App& parser) {
   const auto options = std::make_shared<Options>();
   parser.add_option("--name", options->name);
-  parser.add_option("--calls", options->calls)->expected(1)->take_all();
+  parser.add_option("--calls", options->calls)->allow_extra_args(false);
   return [options](const std::vector<std::string>& words) { return Record(*options, words); };
 }
 

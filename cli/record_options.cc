@@ -56,7 +56,8 @@ std::vector<std::string> WatchedEnvironment(char* const* environment, const std:
     if (variable.compare(0, watch_name.size(), watch_name) == 0) continue;
     if (variable.compare(0, kPreload.size(), kPreload) == 0 && !preloaded) {
       if (variable.size() > kPreload.size()) variable += ':';
-      variable = std::string(kPreload) + front + variable.substr(kPreload.size()) + preload;
+      variable.insert(kPreload.size(), front);
+      variable += preload;
       preloaded = true;
     }
     result.push_back(std::move(variable));

@@ -114,18 +114,7 @@ int Report(const ReportOptions& options) {
 
 Command::Run Define(CLI::App& parser) {
   const auto options = std::make_shared<ReportOptions>();
-  parser.add_option("words", options->words);
-  parser.add_option("--format", options->format);
-  parser.add_flag("--json", options->json);
-  parser.add_option("--under", options->under)->expected(1)->take_all();
-  parser.add_option("--glob", options->glob)->expected(1)->take_all();
-  parser.add_flag("--reads", options->reads);
-  parser.add_flag("--writes", options->writes);
-  parser.add_flag("--missing", options->missing);
-  parser.add_flag("--failed", options->failed);
-  parser.add_option("--command", options->commands)->expected(1)->take_all();
-  parser.add_option("--file", options->file);
-  parser.add_option("--limit", options->limit);
+  AddReportOptions(parser, options.get());
   return [options](const std::vector<std::string>&) { return Report(*options); };
 }
 

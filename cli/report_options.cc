@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <array>
 #include <string_view>
 #include <utility>
@@ -62,6 +63,22 @@ void Select(const ReportOptions& options, const std::string& directory, v1::Sele
 }
 
 }  // namespace
+
+void AddReportOptions(CLI::App& parser, ReportOptions* options) {
+  // allow_extra_args: `--under src 12` is one directory and a session, not two directories.
+  parser.add_option("words", options->words);
+  parser.add_option("--format", options->format);
+  parser.add_flag("--json", options->json);
+  parser.add_option("--under", options->under)->allow_extra_args(false);
+  parser.add_option("--glob", options->glob)->allow_extra_args(false);
+  parser.add_flag("--reads", options->reads);
+  parser.add_flag("--writes", options->writes);
+  parser.add_flag("--missing", options->missing);
+  parser.add_flag("--failed", options->failed);
+  parser.add_option("--command", options->commands)->allow_extra_args(false);
+  parser.add_option("--file", options->file);
+  parser.add_option("--limit", options->limit);
+}
 
 absl::StatusOr<ReportPlan> PlanReport(const ReportOptions& options, const std::string& directory) {
   ReportPlan plan;

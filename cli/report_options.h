@@ -9,6 +9,10 @@
 #include "absl/status/statusor.h"
 #include "ocpwatch/v1/monitor.pb.h"
 
+namespace CLI {
+class App;
+}  // namespace CLI
+
 namespace ocpwatch {
 
 struct ReportOptions {
@@ -25,6 +29,9 @@ struct ReportOptions {
   std::string file;
   uint64_t limit = 0;
 };
+
+// Ties the options of `report` to `options`, which must outlive `parser`.
+void AddReportOptions(CLI::App& parser, ReportOptions* options);
 
 enum class ReportFormat { kText, kJson, kJsonLines, kExport };
 

@@ -35,12 +35,14 @@ class RowsView : public Renderer {
     } else if (row->body_case() == v1::ReportRow::kLeftOut) {
       left_out_ += row->left_out();
     } else {
+      ++rows_;
       AddRow(*row);
     }
   }
 
   void Finish() final {
     FinishRows();
+    if (rows_ == 0 && style_.brief) out_->Write("Nothing in session " + Printable(session_.id()) + " matches.\n");
     if (left_out_ > 0) out_->Write((style_.utf8 ? "… " : "... ") + Count(left_out_) + " more (--limit)\n");
   }
 
@@ -53,6 +55,7 @@ class RowsView : public Renderer {
   v1::Session session_;
 
  private:
+  uint64_t rows_ = 0;
   uint64_t left_out_ = 0;
 };
 

@@ -23,6 +23,8 @@ class TreeView : public Renderer {
   }
 
   void Finish() override {
+    if (commands_.empty() && style_.brief)
+      out_->Write("Nothing in session " + Printable(session_.id()) + " matches.\n");
     MarkLast();
     std::vector<bool> more;  // By depth: the ancestor at that depth has siblings to come.
     for (size_t i = 0; i < commands_.size() && !out_->closed(); ++i) {

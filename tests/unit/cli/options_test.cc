@@ -1,5 +1,7 @@
 #include <stdlib.h>
 
+#include <CLI/CLI.hpp>
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <fstream>
 
@@ -84,6 +86,20 @@ TEST_CASE("A selection without a view shows what it selects") {
   file.file = "lua";
   CHECK(Plan({}, file).request.view() == v1::VIEW_ORIGIN);
   CHECK(Plan({}, file).request.selection().file() == "/home/me/lua");
+}
+
+TEST_CASE("An option that may be repeated takes one word each time") {
+  ReportOptions options;
+  CLI::App parser;
+  AddReportOptions(parser, &options);
+  std::vector<std::string> arguments = {"files", "--under",   "src", "--under", "doc",
+                                        "12",    "--command", "3",   "--limit", "5"};
+  std::reverse(arguments.begin(), arguments.end());
+  parser.parse(arguments);
+  CHECK(options.words == std::vector<std::string>{"files", "12"});
+  CHECK(options.under == std::vector<std::string>{"src", "doc"});
+  CHECK(options.commands == std::vector<uint32_t>{3});
+  CHECK(options.limit == 5);
 }
 
 TEST_CASE("Paths are made absolute by their words alone") {
