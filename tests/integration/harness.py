@@ -237,7 +237,8 @@ class World:
     def close(self):
         """Stops the daemon and removes the directories. Raises if something is wrong then: processes that would not end
         (they are killed), findings of a sanitizer."""
-        self.run([CLI, "stop"])
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            self.run([CLI, "stop"], timeout=30)
         with contextlib.suppress(AssertionError):
             wait_until(lambda: not self.processes(), seconds=20)
         left = self.processes()
