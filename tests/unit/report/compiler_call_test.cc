@@ -147,7 +147,7 @@ TEST_CASE("The output is what was given, or what the compiler makes of the name"
   CHECK(output("clang -emit-llvm -S a.c") == "a.ll");
   CHECK(output("gcc -x c -c strange") == "strange.o");
   CHECK(output("gcc a.c -o prog") == "prog");
-  CHECK(output("gcc a.c") == "");
+  CHECK(output("gcc a.c").empty());
 }
 
 }  // namespace

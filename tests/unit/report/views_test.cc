@@ -233,10 +233,10 @@ TEST_CASE("The summary counts distinct paths") {
 
 TEST_CASE("The slowest commands come first, one that still runs as long as it has run") {
   Recording recording;
-  for (int i = 0; i < 20; ++i) {
+  for (uint64_t i = 0; i < 20; ++i) {
     const CommandId id = recording.Add(0, {"c"});
     recording.command(id).start_ns = 1000;
-    recording.command(id).end_ns = static_cast<uint64_t>(1000 + i * 10);
+    recording.command(id).end_ns = 1000 + i * 10;
   }
   recording.command(3).end = v1::END_RUNNING;
   recording.command(3).end_ns = 0;
