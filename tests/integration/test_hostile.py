@@ -4,6 +4,7 @@ import random
 import socket
 import struct
 import subprocess
+import sys
 
 import harness
 
@@ -117,7 +118,7 @@ class Hostile(harness.TestCase):
                 script = ("import socket, sys\ns = socket.socket(socket.AF_UNIX)\ns.settimeout(5)\ntry:\n"
                           " s.connect(sys.argv[1])\n s.sendall(b'PRI * HTTP/2.0\\r\\n\\r\\nSM\\r\\n\\r\\n\\0\\0\\0\\4\\0\\0\\0\\0\\0')\n"
                           " print(s.recv(100))\nexcept OSError as e:\n print(type(e).__name__)\n")
-                result = self.world.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "python3", "-c", script, path])
+                result = self.world.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-c", script, path])
                 self.assertIn(result.stdout.strip(), (b"b''", b"ConnectionResetError", b"BrokenPipeError"), result)
         finally:
             for path in (self.world.home, self.world.runtime, os.path.dirname(self.intercept)):
