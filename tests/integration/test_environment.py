@@ -37,7 +37,9 @@ class Environment(harness.TestCase):
 
     def test_a_users_own_preload(self):
         own = harness.program("user_preload.so")
-        env = dict(self.world.env, LD_PRELOAD=own)
+        # An ocp-watch that was built with AddressSanitizer wants to be first in its own list, too.
+        sanitizer = self.world.env.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+        env = dict(self.world.env, LD_PRELOAD=own, ASAN_OPTIONS=sanitizer)
         recording = self.transparent(["printenv", "LD_PRELOAD"], env=env)
         self.assertEqual(own.encode() + b"\n", recording.stdout)
         recording = self.transparent(["/bin/sh", "-c", "uname -n; printenv LD_PRELOAD"], env=env)
