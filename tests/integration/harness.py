@@ -210,10 +210,12 @@ class World:
         self.cli("start")
 
     def kill_daemon(self):
-        for pid in self.daemon_pids():
+        """Kills the daemon that runs now. A client that was just starting may already have another one."""
+        killed = self.daemon_pids()
+        for pid in killed:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not self.daemon_pids())
+        wait_until(lambda: not set(killed) & set(self.daemon_pids()))
 
     def processes(self):
         """(pid, argv) of every process that was started in this world and lives."""
