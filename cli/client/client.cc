@@ -38,11 +38,21 @@ Client::Client(int fd) {
 }
 
 absl::StatusOr<Client> Client::Connect(Start start) {
-  const absl::StatusOr<int> fd = start == Start::kNever ? ConnectSocket() : StartAndConnect();
+  if (start == Start::kNever) {
+    const absl::StatusOr<int> fd = ConnectSocket();
+    if (!fd.ok()) return fd.status();
+    return Client(*fd);
+  }
+  // A daemon that ends takes connections until its last moment: then the next one is asked.
+  absl::StatusOr<Client> client = ConnectOnce();
+  if (absl::IsUnavailable(client.status())) client = ConnectOnce();
+  return client;
+}
+
+absl::StatusOr<Client> Client::ConnectOnce() {
+  const absl::StatusOr<int> fd = StartAndConnect();
   if (!fd.ok()) return fd.status();
   Client client(*fd);
-  if (start == Start::kNever) return client;
-
   v1::StatusReply daemon;
   const auto context = NewContext(kQuickCall);
   const absl::Status asked = FromRpc(client.stub().Status(context.get(), v1::StatusRequest(), &daemon));

@@ -35,6 +35,8 @@ class Client {
   v1::Monitor::Stub& stub() { return *stub_; }
 
  private:
+  // Starts a daemon if none answers, and a newer one in the place of an idle older one.
+  static absl::StatusOr<Client> ConnectOnce();
   explicit Client(int fd);
 
   // Never destroyed: main ends with _exit, and to take a channel and gRPC's threads apart costs 3 to 5 ms of a call
