@@ -2,8 +2,25 @@
 
 #include "daemon/report/exports.h"
 #include "daemon/report/views.h"
+#include "daemon/session/totals.h"
 
 namespace ocpwatch {
+
+namespace {
+
+absl::Status WriteSession(const v1::Session& session, RowSink* sink) {
+  v1::ReportRow row;
+  *row.mutable_session() = session;
+  return sink->Write(row) ? absl::OkStatus() : absl::CancelledError();
+}
+
+}  // namespace
+
+absl::Status WriteSummaryReport(const v1::SessionTotals& totals, const v1::SessionHeader& header,
+                                const v1::Session& session, RowSink* sink) {
+  if (absl::Status status = WriteSession(session, sink); !status.ok()) return status;
+  return WriteSummary(totals, header, sink);
+}
 
 absl::Status WriteReport(const ReportInput& input, const v1::ReportRequest& request, RowSink* sink) {
   const v1::Selection& selection = request.selection();
@@ -17,12 +34,10 @@ absl::Status WriteReport(const ReportInput& input, const v1::ReportRequest& requ
     default:
       break;
   }
-  v1::ReportRow row;
-  *row.mutable_session() = input.session;
-  if (!sink->Write(row)) return absl::CancelledError();
+  if (absl::Status status = WriteSession(input.session, sink); !status.ok()) return status;
   switch (request.view()) {
     case v1::VIEW_SUMMARY:
-      return WriteSummary(input, sink);
+      return WriteSummary(MakeTotals(input.trace, input.session.duration_ns()), input.header, sink);
     case v1::VIEW_COMMANDS:
       return WriteCommands(input, selection, CommandOrder::kById, /*with_files=*/false, sink);
     case v1::VIEW_TREE:

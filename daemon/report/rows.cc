@@ -19,9 +19,9 @@ using Lists = google::protobuf::RepeatedPtrField<std::string>;
 
 }  // namespace
 
-int64_t SinceStart(const Trace& trace, uint64_t time_ns) {
-  if (time_ns <= trace.start_ns) return 0;
-  return static_cast<int64_t>(std::min<uint64_t>(time_ns - trace.start_ns, kLongestNs));
+int64_t SinceStart(uint64_t start_ns, uint64_t time_ns) {
+  if (time_ns <= start_ns) return 0;
+  return static_cast<int64_t>(std::min<uint64_t>(time_ns - start_ns, kLongestNs));
 }
 
 std::string OpaqueText(v1::OpaqueReason reason, const std::string& detail) {
@@ -31,7 +31,7 @@ std::string OpaqueText(v1::OpaqueReason reason, const std::string& detail) {
   return text;
 }
 
-v1::Command CommandRow(const Trace& trace, const Command& command) {
+v1::Command CommandRow(uint64_t start_ns, const Command& command) {
   v1::Command row;
   row.set_id(command.id);
   row.set_parent_id(command.parent);
@@ -39,8 +39,8 @@ v1::Command CommandRow(const Trace& trace, const Command& command) {
   for (const std::string& argument : command.argv) row.add_argv(EscapeBytes(argument));
   row.set_executable(EscapeBytes(command.executable));
   row.set_cwd(EscapeBytes(command.cwd));
-  row.set_start_ns(SinceStart(trace, command.start_ns));
-  if (command.end != v1::END_RUNNING) row.set_end_ns(std::max<int64_t>(1, SinceStart(trace, command.end_ns)));
+  row.set_start_ns(SinceStart(start_ns, command.start_ns));
+  if (command.end != v1::END_RUNNING) row.set_end_ns(std::max<int64_t>(1, SinceStart(start_ns, command.end_ns)));
   switch (command.end) {
     case v1::END_EXIT:
       row.set_exit_status(command.end_value);

@@ -13,10 +13,14 @@
 namespace ocpwatch {
 
 // Nanoseconds since the session's start; 0 if it was before (a hostile frame, a damaged log).
-int64_t SinceStart(const Trace& trace, uint64_t time_ns);
+int64_t SinceStart(uint64_t start_ns, uint64_t time_ns);
+inline int64_t SinceStart(const Trace& trace, uint64_t time_ns) { return SinceStart(trace.start_ns, time_ns); }
 
-// Without file lists and depth.
-v1::Command CommandRow(const Trace& trace, const Command& command);
+// Without file lists and depth. `start_ns` is the session's.
+v1::Command CommandRow(uint64_t start_ns, const Command& command);
+inline v1::Command CommandRow(const Trace& trace, const Command& command) {
+  return CommandRow(trace.start_ns, command);
+}
 
 // The alphabetical place of each path of a trace, so that the lists of many commands are sorted by numbers: a header is
 // in thousands of them.

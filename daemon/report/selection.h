@@ -16,21 +16,6 @@
 
 namespace ocpwatch {
 
-// What a report's lists are made of.
-inline bool IsRead(const Use& use) { return (use.kinds & kRead) != 0; }
-inline bool IsWrite(const Use& use) { return (use.kinds & (kWritten | kAttributes)) != 0; }
-inline bool IsListed(const Use& use) { return (use.kinds & kListed) != 0; }
-inline bool IsRemoved(const Use& use) { return (use.kinds & kRemoved) != 0; }
-inline bool IsFound(const Use& use) {
-  return (use.kinds & (kRead | kWritten | kAttributes | kListed | kRemoved | kChecked)) != 0;
-}
-// Looked for and never found by that command.
-inline bool IsMissing(const Use& use) { return (use.kinds & kMissing) != 0 && !IsFound(use); }
-// Looked at and nothing more.
-inline bool IsChecked(const Use& use) {
-  return (use.kinds & kChecked) != 0 && !IsRead(use) && !IsWrite(use) && !IsListed(use) && !IsRemoved(use);
-}
-
 class Selector {
  public:
   // `selection` outlives the selector. One selector is for one trace, which may grow meanwhile.

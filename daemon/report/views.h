@@ -8,7 +8,7 @@
 
 namespace ocpwatch {
 
-absl::Status WriteSummary(const ReportInput& input, RowSink* sink);
+absl::Status WriteSummary(const v1::SessionTotals& totals, const v1::SessionHeader& header, RowSink* sink);
 
 enum class CommandOrder { kById, kTree };
 // Command rows. In tree order a command that is not taken itself is there, without lists, if one below it is taken.

@@ -63,6 +63,12 @@ absl::Status Summarise(const SessionRegistry::Found& found, const v1::ReportRequ
   return status;
 }
 
+// Of a session that has ended, or of a log: without its model.
+absl::Status Summarise(const absl::StatusOr<LoadedTotals>& totals, RowSink* sink) {
+  if (!totals.ok()) return totals.status();
+  return WriteSummaryReport(totals->totals, totals->header, SessionRow(totals->record), sink);
+}
+
 // Turns what a subscription brings into what a follower is sent.
 class Follower {
  public:
@@ -158,13 +164,16 @@ grpc::Status MonitorService::Report(grpc::ServerContext* context, const v1::Repo
                                     grpc::ServerWriter<v1::ReportRow>* writer) {
   CallMark mark(this);
   WriterSink sink(context, writer);
+  const bool summary = request->view() == v1::VIEW_SUMMARY;
   absl::StatusOr<ReportSource> source;
   if (request->has_log()) {
+    if (summary) return ToGrpc(Summarise(TotalsOfLog(request->log()), &sink));
     source = SourceOfLog(request->log());
   } else if (auto found = registry_->Lookup(request->session()); !found.ok()) {
     source = found.status();
-  } else if (found->live != nullptr && !HasEnded(found->record) && request->view() == v1::VIEW_SUMMARY) {
-    return ToGrpc(Summarise(*found, *request, &sink));
+  } else if (summary) {
+    const bool runs = found->live != nullptr && !HasEnded(found->record);
+    return ToGrpc(runs ? Summarise(*found, *request, &sink) : Summarise(TotalsOf(*found), &sink));
   } else {
     source = SourceOf(*found);
   }

@@ -51,26 +51,43 @@ absl::StatusOr<ReportSource> Load(const std::string& path) {
   return source;
 }
 
+// Of what was loaded for a row of the index: its error names the session, and what the index knows better than the log
+// is put right: that the session was interrupted, or still runs in an older daemon.
+template <typename Loaded>
+absl::StatusOr<Loaded> AsTheIndexKnows(const v1::SessionRecord& record, absl::StatusOr<Loaded> loaded) {
+  if (!loaded.ok()) {
+    return absl::Status(loaded.status().code(),
+                        absl::StrCat("session ", record.id(), ": ", std::string(loaded.status().message())));
+  }
+  loaded->record.set_state(record.state());
+  loaded->record.set_id(record.id());
+  return loaded;
+}
+
+absl::Status CheckPath(const std::string& path) {
+  if (!path.empty() && path[0] == '/') return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("the log's path has to be absolute: \"", EscapeBytes(path), "\""));
+}
+
 }  // namespace
 
 absl::StatusOr<ReportSource> SourceOf(const SessionRegistry::Found& found) {
   if (found.live != nullptr && !HasEnded(found.record)) return CopyOf(*found.live);
-  auto source = Load(found.record.log());
-  if (!source.ok()) {
-    return absl::Status(source.status().code(),
-                        absl::StrCat("session ", found.record.id(), ": ", std::string(source.status().message())));
-  }
-  // What the index knows better than the log: that the session was interrupted, or still runs in an older daemon.
-  source->record.set_state(found.record.state());
-  source->record.set_id(found.record.id());
-  return source;
+  return AsTheIndexKnows(found.record, Load(found.record.log()));
 }
 
 absl::StatusOr<ReportSource> SourceOfLog(const std::string& path) {
-  if (path.empty() || path[0] != '/') {
-    return absl::InvalidArgumentError(absl::StrCat("the log's path has to be absolute: \"", EscapeBytes(path), "\""));
-  }
+  if (absl::Status status = CheckPath(path); !status.ok()) return status;
   return Load(path);
+}
+
+absl::StatusOr<LoadedTotals> TotalsOf(const SessionRegistry::Found& found) {
+  return AsTheIndexKnows(found.record, LoadTotals(found.record.log()));
+}
+
+absl::StatusOr<LoadedTotals> TotalsOfLog(const std::string& path) {
+  if (absl::Status status = CheckPath(path); !status.ok()) return status;
+  return LoadTotals(path);
 }
 
 }  // namespace ocpwatch

@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "daemon/service/session_registry.h"
+#include "daemon/session/totals.h"
 #include "daemon/session/trace.h"
 #include "ocpwatch/v1/session.pb.h"
 
@@ -27,6 +28,10 @@ absl::StatusOr<ReportSource> SourceOf(const SessionRegistry::Found& found);
 
 // Of a log file, wherever it came from. INVALID_ARGUMENT if `path` is not absolute; else as LogReader::Open.
 absl::StatusOr<ReportSource> SourceOfLog(const std::string& path);
+
+// What the summary of a session that has ended, or of a log, is made of: not its model.
+absl::StatusOr<LoadedTotals> TotalsOf(const SessionRegistry::Found& found);
+absl::StatusOr<LoadedTotals> TotalsOfLog(const std::string& path);
 
 }  // namespace ocpwatch
 

@@ -7,7 +7,10 @@
 //
 //   zstd frame        one Event: header. Alone, so that a reader knows format, command and call table at once.
 //   zstd frames       Events: frame, damage, end, in the order in which they came. At most kBlockBytes and one event.
-//   zstd frames       Events: summary. Parts of the StoredModel; only in a log that was closed in good order.
+//   zstd frame        One Event: summary. The StoredModel's totals alone, all that `report summary` reads.
+//   zstd frames       Events: summary. Parts of the StoredModel. These, the totals and the footer are only in a log
+//   that
+//                     was closed in good order.
 //   skippable frame   LogFooter: where the first summary begins, so that a report need not read the events.
 //
 // A frame of the wire is kept in its Event byte for byte; it is not serialised again.
@@ -24,7 +27,7 @@
 
 namespace ocpwatch {
 
-inline constexpr uint32_t kLogFormat = 1;
+inline constexpr uint32_t kLogFormat = 2;
 
 // What a zstd frame holds at most before it is closed: large enough to compress well, small enough that a live reader
 // and a crash notice it little.

@@ -196,7 +196,7 @@ uint64_t LogReader::file_bytes() const {
   return fstat(fd_, &status) == 0 ? static_cast<uint64_t>(status.st_size) : 0;
 }
 
-absl::Status LogReader::ReadSummary(Trace* trace) {
+absl::Status LogReader::GoToSummary() {
   const uint64_t size = file_bytes();
   LogFooter footer;
   const LogFooter expected;
@@ -206,9 +206,26 @@ absl::Status LogReader::ReadSummary(Trace* trace) {
     return absl::NotFoundError("the log has no summary");
   }
   if (footer.summary_offset > size) return absl::DataLossError("the log's footer is damaged");
-  trace->start_ns = header_.start_ns();
   offset_ = footer.summary_offset;
   ending_ = LogEnding::kNotRead;
+  return absl::OkStatus();
+}
+
+absl::Status LogReader::ReadTotals(v1::SessionTotals* totals) {
+  if (absl::Status status = GoToSummary(); !status.ok()) return status;
+  v1::Event event;
+  bool broken = false;
+  if (ReadBlock() != Block::kRead || !NextMessage(&event, &broken)) {
+    return absl::DataLossError("the log's summary is damaged");
+  }
+  if (!event.summary().has_totals()) return absl::NotFoundError("the log has no totals");
+  *totals = std::move(*event.mutable_summary()->mutable_totals());
+  return absl::OkStatus();
+}
+
+absl::Status LogReader::ReadSummary(Trace* trace) {
+  if (absl::Status status = GoToSummary(); !status.ok()) return status;
+  trace->start_ns = header_.start_ns();
   v1::Event event;
   bool any = false;
   while (ReadBlock() == Block::kRead) {

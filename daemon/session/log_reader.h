@@ -47,11 +47,14 @@ class LogReader {
 
   // The summary, if the log has one: reads only the end of the file. NOT_FOUND if there is none.
   absl::Status ReadSummary(Trace* trace);
+  // Its totals alone, one block. NOT_FOUND if there are none.
+  absl::Status ReadTotals(v1::SessionTotals* totals);
 
  private:
   explicit LogReader(int fd) : fd_(fd) {}
   enum class Block { kRead, kEnd, kBroken };
   Block ReadBlock();
+  absl::Status GoToSummary();
   Block Torn(std::string_view what, bool tear);
   std::string_view Window(size_t size);
   bool NextMessage(v1::Event* event, bool* broken);

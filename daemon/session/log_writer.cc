@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "daemon/session/log_format.h"
 #include "daemon/session/stored_model.h"
+#include "daemon/session/totals.h"
 
 namespace ocpwatch {
 
@@ -184,15 +185,18 @@ absl::Status LogWriter::Finish(const Trace& trace) {
   Stop();
   const uint64_t summary_offset = bytes();
   std::string block;
-  absl::Status stored = StoreModel(trace, [&](const v1::StoredModel& part) {
+  const auto write = [&](const v1::StoredModel& part) {
     v1::Event event;
     *event.mutable_summary() = part;
     block.clear();
     AppendDelimited(event, &block);
     WriteBlock(block);
     return status();
-  });
-  if (!stored.ok()) return stored;
+  };
+  v1::StoredModel totals;
+  *totals.mutable_totals() = MakeTotals(trace);
+  if (absl::Status status = write(totals); !status.ok()) return status;
+  if (absl::Status status = StoreModel(trace, write); !status.ok()) return status;
   LogFooter footer;
   footer.summary_offset = summary_offset;
   footer.events = trace.events;

@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "daemon/session/append_file.h"
 #include "daemon/session/log_reader.h"
+#include "daemon/session/totals.h"
 
 namespace ocpwatch {
 
@@ -108,10 +109,10 @@ absl::Status Check(sqlite3* database) {
 
 // False if the log cannot be read; the row is left as it is.
 bool CountByReplay(v1::SessionRecord* record) {
-  const absl::StatusOr<std::unique_ptr<LoadedLog>> log = LoadLog(record->log());
+  const absl::StatusOr<LoadedTotals> log = LoadTotals(record->log());
   if (!log.ok()) return false;
-  record->set_log_bytes((*log)->log_bytes);
-  DescribeTrace((*log)->trace, record);
+  record->set_log_bytes(log->record.log_bytes());
+  DescribeTotals(log->totals, record);
   return true;
 }
 
@@ -202,9 +203,9 @@ absl::Status SessionIndex::RebuildFromLogs() {
       record.set_log(log);
       record.set_log_bytes((*reader)->file_bytes());
       // Cheap where it is there; a log without one is counted when somebody asks.
-      Trace trace;
-      if ((*reader)->ReadSummary(&trace).ok()) {
-        DescribeTrace(trace, &record);
+      v1::SessionTotals totals;
+      if ((*reader)->ReadTotals(&totals).ok()) {
+        DescribeTotals(totals, &record);
         record.set_state(v1::SESSION_FINISHED);
       }
     }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 namespace ocpwatch {
 
@@ -10,7 +11,18 @@ namespace {
 // A use is about 12 bytes stored; a command is cut after so many, so that no part grows far beyond kPartBytes.
 constexpr size_t kUsesInPart = 16384;
 
+void StoreUse(const Use& use, v1::StoredUse* stored) {
+  stored->set_path(use.path);
+  stored->set_kinds(use.kinds);
+  stored->set_count(use.count);
+  stored->set_first_ns(use.first_ns);
+  stored->set_error(use.error);
+}
+
+}  // namespace
+
 void StoreHead(const Command& command, v1::StoredCommand* stored) {
+  stored->set_id(command.id);
   stored->set_parent_id(command.parent);
   stored->set_pid(command.pid);
   for (const std::string& argument : command.argv) stored->add_argv(argument);
@@ -26,15 +38,21 @@ void StoreHead(const Command& command, v1::StoredCommand* stored) {
   stored->set_forks(command.forks);
 }
 
-void StoreUse(const Use& use, v1::StoredUse* stored) {
-  stored->set_path(use.path);
-  stored->set_kinds(use.kinds);
-  stored->set_count(use.count);
-  stored->set_first_ns(use.first_ns);
-  stored->set_error(use.error);
+void LoadHead(const v1::StoredCommand& stored, Command* command) {
+  command->parent = stored.parent_id();
+  command->pid = stored.pid();
+  command->argv.assign(stored.argv().begin(), stored.argv().end());
+  command->executable = stored.executable();
+  command->cwd = stored.cwd();
+  command->start_ns = stored.start_ns();
+  command->end_ns = stored.end_ns();
+  command->end = stored.end_kind();
+  command->end_value = stored.end_value();
+  command->opaque = stored.opaque_reason();
+  command->opaque_detail = stored.opaque_detail();
+  command->process = stored.process();
+  command->forks = stored.forks();
 }
-
-}  // namespace
 
 absl::Status StoreModel(const Trace& trace, absl::FunctionRef<absl::Status(const v1::StoredModel&)> part) {
   v1::StoredModel model;
@@ -86,25 +104,15 @@ absl::Status LoadModelPart(const v1::StoredModel& part, Trace* trace) {
   }
   for (const v1::StoredCommand& stored : part.commands()) {
     const size_t known = trace->commands().size();
-    if (stored.id() == 0 || stored.id() > known + 1)
+    if (stored.id() == 0 || stored.id() < known || stored.id() > known + 1)
       return absl::DataLossError("the summary's commands are in disorder");
     if (stored.id() == known + 1) {
       if (stored.parent_id() >= stored.id()) return absl::DataLossError("the summary has a command before its parent");
-      Command& command = trace->NewCommand();
-      command.parent = stored.parent_id();
-      command.pid = stored.pid();
-      command.argv.assign(stored.argv().begin(), stored.argv().end());
-      command.executable = stored.executable();
-      command.cwd = stored.cwd();
-      command.start_ns = stored.start_ns();
-      command.end_ns = stored.end_ns();
-      command.end = stored.end_kind();
-      command.end_value = stored.end_value();
-      command.opaque = stored.opaque_reason();
-      command.opaque_detail = stored.opaque_detail();
-      command.process = stored.process();
-      command.forks = stored.forks();
+      LoadHead(stored, &trace->NewCommand());
     }
+    std::vector<Use>& uses = trace->Find(stored.id())->uses;
+    // Where a command goes on, the vector's own growth copies less.
+    if (uses.empty()) uses.reserve(static_cast<size_t>(stored.uses_size()));
     for (const v1::StoredUse& use : stored.uses()) {
       if (use.path() >= trace->path_count())
         return absl::DataLossError("the summary uses a path that it does not have");

@@ -35,10 +35,9 @@ void Trace::AddUse(CommandId command, PathId path, uint32_t kinds, uint64_t time
 
 void Trace::RestoreUse(CommandId command, const Use& use) {
   Command* const owner = Find(command);
-  if (owner == nullptr || use.path >= paths_.size()) return;
-  if (use_index_.try_emplace(UseKey(command, use.path), static_cast<uint32_t>(owner->uses.size())).second) {
-    owner->uses.push_back(use);
-  }
+  if (owner == nullptr || command != commands_.size() || use.path >= paths_.size()) return;
+  if (restored_for_.size() < paths_.size()) restored_for_.resize(paths_.size());
+  if (std::exchange(restored_for_[use.path], command) != command) owner->uses.push_back(use);
 }
 
 Command& Trace::NewCommand() {
@@ -64,6 +63,7 @@ size_t Trace::MemoryUse() const {
   size_t bytes = path_bytes_ + paths_.size() * sizeof(std::string);
   // A flat_hash_map holds a slot and a control byte for each place of its capacity.
   bytes += path_ids_.capacity() * (sizeof(std::pair<std::string_view, PathId>) + 1);
+  bytes += restored_for_.capacity() * sizeof(CommandId);
   bytes += use_index_.capacity() * (sizeof(std::pair<uint64_t, uint32_t>) + 1);
   for (const Command& command : commands_) {
     bytes += sizeof(Command) + command.uses.capacity() * sizeof(Use) + command.executable.capacity() +

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,6 +49,21 @@ struct Use {
   uint64_t first_ns = 0;  // CLOCK_MONOTONIC
 };
 
+// What a report's lists are made of.
+inline bool IsRead(const Use& use) { return (use.kinds & kRead) != 0; }
+inline bool IsWrite(const Use& use) { return (use.kinds & (kWritten | kAttributes)) != 0; }
+inline bool IsListed(const Use& use) { return (use.kinds & kListed) != 0; }
+inline bool IsRemoved(const Use& use) { return (use.kinds & kRemoved) != 0; }
+inline bool IsFound(const Use& use) {
+  return (use.kinds & (kRead | kWritten | kAttributes | kListed | kRemoved | kChecked)) != 0;
+}
+// Looked for and never found by that command.
+inline bool IsMissing(const Use& use) { return (use.kinds & kMissing) != 0 && !IsFound(use); }
+// Looked at and nothing more.
+inline bool IsChecked(const Use& use) {
+  return (use.kinds & kChecked) != 0 && !IsRead(use) && !IsWrite(use) && !IsListed(use) && !IsRemoved(use);
+}
+
 // One exec in a process, with the forked children that executed nothing.
 struct Command {
   CommandId id = 0;
@@ -64,6 +80,9 @@ struct Command {
   v1::OpaqueReason opaque = v1::OPAQUE_NONE;
   std::string opaque_detail;  // For people; may be empty.
   uint32_t forks = 0;
+  // Of a build session: reused, or why it ran; and of one that ran whether it is kept. Null: not asked.
+  std::shared_ptr<const v1::Decision> decision;
+  std::shared_ptr<const v1::Decision> kept;
   std::vector<Use> uses;  // In order of first use.
 };
 
@@ -80,7 +99,9 @@ class Trace {
   // Adds a use, or joins it to what is known of (command, path).
   void AddUse(CommandId command, PathId path, uint32_t kinds, uint64_t time_ns, int32_t error = 0);
 
-  // Puts a use back as it was stored; nothing if (command, path) is there already or cannot be.
+  // Puts a use of the newest command back as it was stored; nothing if (command, path) is there already or cannot be.
+  // A trace is either restored or made by AddUse: the index that AddUse needs is not built, which would be half the
+  // time of loading.
   void RestoreUse(CommandId command, const Use& use);
 
   Command& NewCommand();  // Gets the next id.
@@ -106,6 +127,7 @@ class Trace {
   absl::flat_hash_map<std::string_view, PathId> path_ids_;  // Views into paths_, whose elements never move.
   std::deque<Command> commands_;
   absl::flat_hash_map<uint64_t, uint32_t> use_index_;  // command << 32 | path -> position in Command::uses
+  std::vector<CommandId> restored_for_;                // By PathId: the last command that a use was restored for.
 };
 
 }  // namespace ocpwatch

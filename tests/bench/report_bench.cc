@@ -16,6 +16,7 @@
 #include "daemon/session/append_file.h"
 #include "daemon/session/log_reader.h"
 #include "daemon/session/log_writer.h"
+#include "daemon/session/totals.h"
 
 namespace ocpwatch {
 namespace {
@@ -87,6 +88,10 @@ int Run(int commands, int files) {
   if (!writer.ok() || !(*writer)->Finish(built).ok()) return 1;
 
   double start = Now();
+  const auto totals = LoadTotals(path);
+  if (!totals.ok() || totals->record.commands() != static_cast<uint64_t>(commands)) return 1;
+  std::printf("%-18s %8.1f ms\n", "load totals", (Now() - start) * 1e3);
+  start = Now();
   const auto loaded = LoadLog(path);
   unlink(path.c_str());
   if (!loaded.ok()) return 1;

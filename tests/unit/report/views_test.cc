@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 
+#include "daemon/session/totals.h"
 #include "tests/unit/report/fixture.h"
 
 namespace ocpwatch {
@@ -258,6 +259,23 @@ TEST_CASE("The calls are named and counted, the most frequent first") {
   CHECK(summary.calls(0).count() == 9);
   CHECK(summary.calls(1).function() == "close");
   CHECK(summary.calls(2).function() == "open");
+}
+
+TEST_CASE("A summary is the same from the totals of a log as from its model") {
+  Recording recording;
+  FillParallelBuild(&recording);
+  recording.trace.calls = {7};
+  recording.header.set_functions(0, "open");
+  KeepingSink by_model;
+  REQUIRE(recording.Write(v1::VIEW_SUMMARY, {}, &by_model).ok());
+  KeepingSink by_totals;
+  REQUIRE(WriteSummaryReport(MakeTotals(recording.trace), recording.header, recording.session, &by_totals).ok());
+  REQUIRE(by_totals.rows.size() == by_model.rows.size());
+  for (size_t i = 0; i < by_model.rows.size(); ++i) {
+    CHECK(by_totals.rows[i].SerializeAsString() == by_model.rows[i].SerializeAsString());
+  }
+  KeepingSink gone(1);
+  CHECK(absl::IsCancelled(WriteSummaryReport(MakeTotals(recording.trace), recording.header, recording.session, &gone)));
 }
 
 TEST_CASE("Every view of a session without commands is made") {

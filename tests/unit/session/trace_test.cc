@@ -104,12 +104,29 @@ TEST_CASE("A summary that cannot be is refused") {
     part.add_commands()->set_id(1);
     part.mutable_commands(0)->set_parent_id(1);
   }
+  SECTION("a command that goes on after the next one") {
+    for (const uint32_t id : {1, 2, 1}) part.add_commands()->set_id(id);
+  }
   SECTION("a path twice") {
     part.add_paths("/a");
     part.add_paths("/a");
   }
   Trace trace;
   CHECK(LoadModelPart(part, &trace).code() == absl::StatusCode::kDataLoss);
+}
+
+TEST_CASE("A use that is stored twice is loaded once") {
+  v1::StoredModel part;
+  part.add_paths("/a");
+  for (const uint32_t id : {1, 1, 2}) {
+    part.add_commands()->set_id(id);
+    for (int i = 0; i < 2; ++i) part.mutable_commands()->rbegin()->add_uses()->set_kinds(kRead);
+  }
+  Trace trace;
+  REQUIRE(LoadModelPart(part, &trace).ok());
+  REQUIRE(trace.commands().size() == 2);
+  CHECK(trace.Find(1)->uses.size() == 1);
+  CHECK(trace.Find(2)->uses.size() == 1);
 }
 
 TEST_CASE("The memory that a model says it needs grows with it") {
