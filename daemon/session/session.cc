@@ -68,6 +68,10 @@ void Session::Impl::OnFrame(const v1::Frame& frame, std::string_view bytes) {
     if (deaf_) return;
     const Applied applied = tracker_.OnFrame(frame);
     log->AppendFrame(bytes);
+    if (options.follower != nullptr) {
+      Keep(options.follower->OnFrame(frame, applied, {trace_, tracker_}));
+      TellGone();
+    }
     if (tells_events_) {
       v1::Event event;
       *event.mutable_frame() = frame;
@@ -75,6 +79,32 @@ void Session::Impl::OnFrame(const v1::Frame& frame, std::string_view bytes) {
     }
   }
   log->WaitForRoom();
+}
+
+v1::Reply Session::Impl::Decide(const v1::Frame& frame) {
+  absl::MutexLock lock(&mutex);
+  Decisions decisions;
+  v1::Reply reply;
+  if (!deaf_) reply = options.follower->Decide(frame, {trace_, tracker_}, &decisions);
+  if (reply.body_case() == v1::Reply::BODY_NOT_SET) reply.mutable_proceed();
+  Keep(decisions);
+  return reply;
+}
+
+void Session::Impl::Keep(const Decisions& decisions) {
+  for (const v1::Decision& decision : decisions) {
+    v1::Event event;
+    *event.mutable_decision() = decision;
+    tracker_.Apply(event);
+    log->AppendEvent(event);
+  }
+}
+
+void Session::Impl::TellGone() {
+  while (!gone_.empty()) {
+    const std::vector<uint32_t> gone = std::exchange(gone_, {});
+    for (const uint32_t process : gone) Keep(options.follower->OnProcessGone(process, {trace_, tracker_}));
+  }
 }
 
 void Session::Impl::OnDamage(uint32_t process, std::string_view what, uint64_t frames) {
@@ -88,6 +118,7 @@ void Session::Impl::OnDamage(uint32_t process, std::string_view what, uint64_t f
   if (deaf_) return;
   tracker_.OnDamage(damage);
   log->AppendEvent(event);
+  if (options.follower != nullptr) options.follower->OnDamage(process, {trace_, tracker_});
   if (tells_events_) TellEvent(event, {.process = process});
 }
 
@@ -110,6 +141,10 @@ v1::SessionRecord Session::Impl::Finish(const v1::SessionEnd& end, bool linger) 
         absl::MutexLock lock(&mutex);
         tracker_.OnEnd(event.end());
         log->AppendEvent(event);
+        if (options.follower != nullptr) {
+          TellGone();
+          Keep(options.follower->OnSessionEnd({trace_, tracker_}));
+        }
         leave = stop_lingering_;
       }
       if (leave || !AnyoneLives()) {
@@ -247,11 +282,16 @@ void Session::Impl::TellEvent(const v1::Event& event, const Applied& applied) {
 
 // The tracker calls these while the mutex is held.
 void Session::Impl::OnCommandStarted(CommandId command) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  if (options.follower != nullptr) options.follower->OnCommandStarted(command, {trace_, tracker_});
   Tell({.kind = Notification::Kind::kCommandStarted, .command = command});
 }
 
 void Session::Impl::OnCommandEnded(CommandId command) ABSL_NO_THREAD_SAFETY_ANALYSIS {
   Tell({.kind = Notification::Kind::kCommandEnded, .command = command});
+}
+
+void Session::Impl::OnProcessGone(uint32_t process) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  if (options.follower != nullptr) gone_.push_back(process);
 }
 
 absl::StatusOr<std::shared_ptr<Session>> Session::Start(SessionOptions options) {
@@ -283,6 +323,8 @@ Session::~Session() {
 }
 
 const v1::SessionHeader& Session::header() const { return impl_->options.header; }
+CallDecider& Session::decider() { return impl_->options.follower != nullptr ? *this : IngestTarget::decider(); }
+v1::Reply Session::Decide(const v1::Frame& frame) { return impl_->Decide(frame); }
 Ring& Session::ring() { return *impl_->ring; }
 void Session::OnFrame(const v1::Frame& frame, std::string_view bytes) { impl_->OnFrame(frame, bytes); }
 void Session::OnDamage(uint32_t process, std::string_view what, uint64_t frames) {

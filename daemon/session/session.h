@@ -22,6 +22,7 @@
 #include "daemon/ingest/frame_sink.h"
 #include "daemon/ingest/ingest_target.h"
 #include "daemon/session/append_file.h"
+#include "daemon/session/follower.h"
 #include "daemon/session/subscription.h"
 #include "daemon/session/trace.h"
 #include "ocpwatch/v1/session.pb.h"
@@ -35,12 +36,14 @@ struct SessionOptions {
   std::string log_path;
   // For tests: written instead of a new file at log_path.
   std::unique_ptr<AppendFile> log_file;
+  // Goes along with the session. May be null.
+  std::shared_ptr<SessionFollower> follower;
   // Called when the state has changed (LINGERING, FINISHED), without any lock, from a thread of the session or from
   // Finish. May not destroy the session.
   std::function<void(const v1::SessionRecord&)> on_change;
 };
 
-class Session final : public IngestTarget, public FrameSink {
+class Session final : public IngestTarget, public FrameSink, public CallDecider {
  public:
   // Makes the ring and the log and starts the threads. Errors: of the log's file or of memory, for people.
   static absl::StatusOr<std::shared_ptr<Session>> Start(SessionOptions options);
@@ -51,12 +54,16 @@ class Session final : public IngestTarget, public FrameSink {
 
   // IngestTarget.
   FrameSink& sink() override { return *this; }
+  CallDecider& decider() override;
   Ring& ring() override;
   bool ProcessAlive(uint32_t process) const override;
 
   // FrameSink.
   void OnFrame(const v1::Frame& frame, std::string_view bytes) override;
   void OnDamage(uint32_t process, std::string_view what, uint64_t frames) override;
+
+  // CallDecider.
+  v1::Reply Decide(const v1::Frame& frame) override;
 
   // The command has ended. Reads what the ring still holds; then the session is FINISHED, or LINGERING if some of its
   // processes live and `linger`. Called twice, the second call can only end the lingering. Returns the session's row.

@@ -25,6 +25,7 @@ class Session::Impl final : public TrackerObserver {
   // Everything below is called by Session's function of the same name.
   void OnFrame(const v1::Frame& frame, std::string_view bytes) ABSL_LOCKS_EXCLUDED(mutex);
   void OnDamage(uint32_t process, std::string_view what, uint64_t frames) ABSL_LOCKS_EXCLUDED(mutex);
+  v1::Reply Decide(const v1::Frame& frame) ABSL_LOCKS_EXCLUDED(mutex);
   v1::SessionRecord Finish(const v1::SessionEnd& end, bool linger) ABSL_LOCKS_EXCLUDED(mutex, finish_mutex);
   v1::SessionRecord Record() ABSL_LOCKS_EXCLUDED(mutex);
   void WithTrace(absl::FunctionRef<void(const Trace&)> fn) ABSL_LOCKS_EXCLUDED(mutex);
@@ -37,6 +38,7 @@ class Session::Impl final : public TrackerObserver {
   // TrackerObserver; under the mutex.
   void OnCommandStarted(CommandId command) override;
   void OnCommandEnded(CommandId command) override;
+  void OnProcessGone(uint32_t process) override;
 
   const SessionOptions options;
   const std::unique_ptr<Ring> ring;
@@ -48,6 +50,10 @@ class Session::Impl final : public TrackerObserver {
   class QueryLock;
 
   void LetQueriesIn();
+  // What the follower said becomes part of model and log.
+  void Keep(const Decisions& decisions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
+  // Processes that the last event ended.
+  void TellGone() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   void Tell(Notification notification) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   void TellEvent(const v1::Event& event, const Applied& applied) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   bool AnyoneLives() ABSL_LOCKS_EXCLUDED(mutex);
@@ -60,6 +66,7 @@ class Session::Impl final : public TrackerObserver {
   absl::Mutex mutex;
   Trace trace_ ABSL_GUARDED_BY(mutex);
   Tracker tracker_ ABSL_GUARDED_BY(mutex);
+  std::vector<uint32_t> gone_ ABSL_GUARDED_BY(mutex);  // Not told to the follower yet.
   v1::SessionState state_ ABSL_GUARDED_BY(mutex) = v1::SESSION_RUNNING;
   bool deaf_ ABSL_GUARDED_BY(mutex) = false;  // The model is closed: later frames are dropped.
   bool stop_lingering_ ABSL_GUARDED_BY(mutex) = false;

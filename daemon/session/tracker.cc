@@ -15,6 +15,8 @@ Tracker::~Tracker() = default;
 void Tracker::Begin(const v1::SessionHeader& header) { impl_->Begin(header); }
 Applied Tracker::OnFrame(const v1::Frame& frame) { return impl_->OnFrame(frame); }
 void Tracker::OnDamage(const v1::StreamDamage& damage) { impl_->OnDamage(damage); }
+void Tracker::OnDecision(const v1::Decision& decision) { impl_->OnDecision(decision); }
+const ProcessTable& Tracker::processes() const { return impl_->processes(); }
 void Tracker::OnEnd(const v1::SessionEnd& end) { impl_->OnEnd(end); }
 void Tracker::Close(absl::FunctionRef<bool(uint32_t)> lives) { impl_->Close(lives); }
 
@@ -28,6 +30,9 @@ Applied Tracker::Apply(const v1::Event& event) {
     case v1::Event::kEnd:
       impl_->OnEnd(event.end());
       return {};
+    case v1::Event::kDecision:
+      impl_->OnDecision(event.decision());
+      return {.process = event.decision().process()};
     case v1::Event::kHeader:
     case v1::Event::kSummary:
     case v1::Event::BODY_NOT_SET:
@@ -151,7 +156,8 @@ void Tracker::Impl::OnBefore(const Context& context, const v1::BeforeCall& call)
       OnExit(context, call.value());
       break;
     default:
-      if (!call.path().empty()) context.applied.path = Resolve(context.process, call.path(), call.fd());
+      context.applied.path = Resolve(context.process, call.path(), call.fd());
+      if (!call.path2().empty()) context.applied.path2 = Resolve(context.process, call.path2(), call.fd2());
       break;
   }
   // Of an exec or spawn it is said of the program to come.

@@ -48,6 +48,8 @@ class TrackerObserver {
   virtual ~TrackerObserver() = default;
   virtual void OnCommandStarted(CommandId command) = 0;
   virtual void OnCommandEnded(CommandId command) = 0;
+  // Its parent has waited for it, or the session's end tells.
+  virtual void OnProcessGone(uint32_t) {}
 };
 
 // A process that has not ended as far as events tell.
@@ -57,6 +59,8 @@ struct LiveProcess {
   int32_t parent_pid = 0;     // Of the process that made it; 0: not known.
   uint64_t last_seen_ns = 0;  // Its last event, CLOCK_MONOTONIC.
 };
+
+class ProcessTable;
 
 class Tracker {
  public:
@@ -69,6 +73,8 @@ class Tracker {
 
   Applied OnFrame(const v1::Frame& frame);
   void OnDamage(const v1::StreamDamage& damage);
+  // What a build session did with a command: one that is reused never announces itself.
+  void OnDecision(const v1::Decision& decision);
   // The session's command has ended; processes it left behind may go on.
   void OnEnd(const v1::SessionEnd& end);
   // Nothing more will come. Commands of processes for which `lives` is false end: END_UNKNOWN.
@@ -78,6 +84,7 @@ class Tracker {
   Applied Apply(const v1::Event& event);
 
   std::vector<LiveProcess> LiveProcesses() const;
+  const ProcessTable& processes() const;
   // The one process; false if it is not known or has ended.
   bool FindLive(uint32_t process, LiveProcess* live) const;
 

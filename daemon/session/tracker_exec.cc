@@ -140,6 +140,27 @@ CommandId Tracker::Impl::MakeUnseenCommand(Process& process, v1::OpaqueReason re
   return command.id;
 }
 
+void Tracker::Impl::OnDecision(const v1::Decision& decision) {
+  Process* const process = processes_.Find(decision.process());
+  if (process == nullptr) return;
+  const bool reused = decision.outcome() == v1::Decision::OUTCOME_REUSED;
+  if (reused && process->pending != nullptr) {
+    const std::unique_ptr<PendingExec> pending = std::move(process->pending);
+    if (pending->made != 0) ClearOpaque(pending->made);
+    Command& command = pending->made != 0 ? *trace_.Find(pending->made) : BeginCommand(*process, pending->time_ns);
+    command.argv = pending->argv;
+    if (pending->path != kNoPath) command.executable = trace_.Path(pending->path);
+    if (pending->made == 0 && observer_ != nullptr) observer_->OnCommandStarted(command.id);
+    process->exit_seen = true;
+    process->exit_value = decision.exit_status();
+    EndCommand(command.id, v1::END_EXIT, decision.exit_status(), decision.time_ns());
+  }
+  Command* const command = trace_.Find(decision.command() != 0 ? decision.command() : process->command);
+  if (command == nullptr) return;
+  (decision.outcome() == v1::Decision::OUTCOME_RAN || reused ? command->decision : command->kept) =
+      std::make_shared<const v1::Decision>(decision);
+}
+
 void Tracker::Impl::SettlePending(Process& process) {
   if (process.pending == nullptr) return;
   if (process.pending->made == 0) MakeUnseenCommand(process, v1::OPAQUE_SILENT, "");

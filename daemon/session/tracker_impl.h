@@ -32,6 +32,7 @@ class Tracker::Impl {
   void Begin(const v1::SessionHeader& header);
   Applied OnFrame(const v1::Frame& frame);
   void OnDamage(const v1::StreamDamage& damage);
+  void OnDecision(const v1::Decision& decision);
   void OnEnd(const v1::SessionEnd& end);
   void Close(absl::FunctionRef<bool(uint32_t)> lives);
   const ProcessTable& processes() const { return processes_; }

@@ -198,6 +198,7 @@ void Tracker::Impl::EndCommand(CommandId id, v1::EndKind kind, int32_t value, ui
 }
 
 void Tracker::Impl::Reap(Process& process) {
+  if (!process.ended && observer_ != nullptr) observer_->OnProcessGone(process.number);
   process.ended = true;
   process.descriptors.Clear();
   process.actions.reset();
