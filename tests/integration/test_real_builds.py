@@ -198,37 +198,40 @@ class RealBuilds(harness.TestCase):
     # This project's own build, in a copy. Without optimisation and debug information, which change no file's use.
     CONFIGURE = "cmake -S . -B out -G Ninja -DOCPWATCH_TESTS=OFF -DCMAKE_BUILD_TYPE=None"
 
-    def copy_this_project(self, tree):
-        os.mkdir(tree)
-        shutil.copy2(os.path.join(harness.ROOT, "CMakeLists.txt"), tree)
+    def copy_this_project(self):
+        """Once: somebody may be at work on it."""
+        copy = self.path("copy")
+        os.mkdir(copy)
+        shutil.copy2(os.path.join(harness.ROOT, "CMakeLists.txt"), copy)
         for folder in ("cli", "daemon", "preload", "proto"):
-            shutil.copytree(os.path.join(harness.ROOT, folder), os.path.join(tree, folder))
+            shutil.copytree(os.path.join(harness.ROOT, folder), os.path.join(copy, folder))
+        return copy
+
+    @staticmethod
+    def again(source, tree):
+        """`tree` as `source` is; a function."""
+
+        def fresh():
+            shutil.rmtree(tree, ignore_errors=True)
+            shutil.copytree(source, tree, symlinks=True)
+
+        return fresh
 
     @harness.needs("strace", "g++", "cmake", "ninja", "protoc")
     def test_configuring_this_project(self):
         """CMake: packages, pkg-config, trial compilations."""
         tree = self.path("ocp-watch")
-
-        def fresh():
-            shutil.rmtree(tree, ignore_errors=True)
-            self.copy_this_project(tree)
-
-        self.compare(tree, fresh, self.CONFIGURE)
+        self.compare(tree, self.again(self.copy_this_project(), tree), self.CONFIGURE)
 
     @harness.needs("strace", "g++", "cmake", "ninja", "protoc")
     def test_building_this_project(self):
         """Ninja, protoc, a generator that is built before it runs, C++, assembler, archives, an executable, a library."""
         tree, configured = self.path("ocp-watch"), self.path("configured")
-        self.copy_this_project(tree)
+        os.rename(self.copy_this_project(), tree)
         result = self.world.run(["/bin/sh", "-c", self.CONFIGURE], cwd=tree)
         self.assertEqual(0, result.status, result)
         os.rename(tree, configured)
-
-        def fresh():
-            shutil.rmtree(tree, ignore_errors=True)
-            shutil.copytree(configured, tree, symlinks=True)
-
-        recording = self.compare(tree, fresh, "ninja -C out -j2 preload/libocpwatch-preload.so")
+        recording = self.compare(tree, self.again(configured, tree), "ninja -C out -j2 preload/libocpwatch-preload.so")
         reads, writes = recording.uses("reads", tree), recording.uses("writes", tree)
         for product in ("preload/libocpwatch-preload.so", "preload/gencalls", "preload/libgencalls_lib.a",
                         "preload/generated/wrappers.cc", "proto/ocpwatch/v1/functions.pb.h"):
