@@ -1,0 +1,83 @@
+#include "daemon/build/outside_target.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+
+namespace ocpwatch {
+namespace {
+
+absl::StatusOr<Place> PlaceOf(const struct stat& status) {
+  if (S_ISFIFO(status.st_mode)) return Place{status.st_dev, status.st_ino, 0};
+  if (S_ISCHR(status.st_mode)) return Place{0, 0, status.st_rdev};
+  return absl::FailedPreconditionError("neither a pipe nor a terminal");
+}
+
+}  // namespace
+
+absl::StatusOr<Place> Place::Of(const std::string& path) {
+  struct stat status = {};
+  if (stat(path.c_str(), &status) != 0) return absl::FailedPreconditionError(absl::StrCat("cannot look at ", path));
+  return PlaceOf(status);
+}
+
+absl::StatusOr<Place> Place::Of(int fd) {
+  struct stat status = {};
+  if (fstat(fd, &status) != 0) return absl::FailedPreconditionError("not open");
+  return PlaceOf(status);
+}
+
+absl::StatusOr<std::unique_ptr<OutsideTarget>> OutsideTarget::Open(const std::string& path, const Place& place) {
+  UniqueFd fd(open(path.c_str(), O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
+  if (!fd.valid()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(path, errno == ENXIO ? ": nobody reads that pipe" : ": cannot be opened for writing"));
+  }
+  const bool terminal = place.device != 0;
+  if (terminal && isatty(fd.get()) == 0) return absl::FailedPreconditionError(absl::StrCat(path, ": no terminal"));
+  return std::unique_ptr<OutsideTarget>(new OutsideTarget(place, std::move(fd), terminal));
+}
+
+size_t OutsideTarget::Hand(std::string_view bytes) {
+  size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t wrote = write(fd_.get(), bytes.data() + done, bytes.size() - done);
+    if (wrote >= 0) {
+      done += static_cast<size_t>(wrote);
+    } else if (errno == EAGAIN) {
+      break;
+    } else if (errno != EINTR) {  // EPIPE; EIO of a terminal that was hung up.
+      dead_ = true;
+      break;
+    }
+  }
+  return done;
+}
+
+void OutsideTarget::Write(std::string_view bytes) {
+  if (pending() == 0 && !dead_) bytes.remove_prefix(Hand(bytes));
+  if (dead_) {
+    pending_ = std::string();
+    sent_ = 0;
+  } else {
+    pending_.append(bytes);
+  }
+}
+
+void OutsideTarget::Flush() {
+  if (pending() == 0 || dead_) return;
+  sent_ += Hand(std::string_view(pending_).substr(sent_));
+  if (dead_ || sent_ == pending_.size()) {
+    pending_ = std::string();
+    sent_ = 0;
+  } else if (sent_ >= pending_.size() / 2) {  // Half of it is moved once, so each byte is moved once.
+    pending_.erase(0, sent_);
+    sent_ = 0;
+  }
+}
+
+}  // namespace ocpwatch

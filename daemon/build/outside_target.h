@@ -1,0 +1,70 @@
+// Where the outputs of a build session's commands lead in the end: the user's terminal, a pipe to ninja, `a | b`.
+//
+// Written to by a description of our own, which does not block: what a target does not take waits in memory.
+//
+// Not synchronised.
+#ifndef OCPWATCH_DAEMON_BUILD_OUTSIDE_TARGET_H_
+#define OCPWATCH_DAEMON_BUILD_OUTSIDE_TARGET_H_
+
+#include <sys/types.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "daemon/ingest/unique_fd.h"
+
+namespace ocpwatch {
+
+// Which pipe or terminal a descriptor leads to. A terminal is its device, whatever the name by which it was opened.
+struct Place {
+  dev_t dev = 0;
+  ino_t ino = 0;
+  dev_t device = 0;
+
+  // FAILED_PRECONDITION: `path` is no pipe and no device.
+  static absl::StatusOr<Place> Of(const std::string& path);
+  static absl::StatusOr<Place> Of(int fd);
+  friend bool operator==(const Place&, const Place&) = default;
+  template <typename H>
+  friend H AbslHashValue(H h, const Place& place) {
+    return H::combine(std::move(h), place.dev, place.ino, place.device);
+  }
+};
+
+class OutsideTarget {
+ public:
+  // `path` is "/proc/<pid>/fd/<n>". FAILED_PRECONDITION: no pipe or terminal, or a pipe that nobody reads.
+  static absl::StatusOr<std::unique_ptr<OutsideTarget>> Open(const std::string& path, const Place& place);
+
+  const Place& place() const { return place_; }
+  int fd() const { return fd_.get(); }
+  bool terminal() const { return terminal_; }
+  // Nobody reads any more: everything is dropped.
+  bool dead() const { return dead_; }
+  // What waits.
+  size_t pending() const { return pending_.size() - sent_; }
+
+  void Write(std::string_view bytes);
+  // Hands on what waits, as far as it is taken.
+  void Flush();
+
+ private:
+  OutsideTarget(const Place& place, UniqueFd fd, bool terminal)
+      : place_(place), fd_(std::move(fd)), terminal_(terminal) {}
+  // How much was taken.
+  size_t Hand(std::string_view bytes);
+
+  const Place place_;
+  const UniqueFd fd_;
+  const bool terminal_;
+  bool dead_ = false;
+  std::string pending_;
+  size_t sent_ = 0;  // Of pending_.
+};
+
+}  // namespace ocpwatch
+
+#endif  // OCPWATCH_DAEMON_BUILD_OUTSIDE_TARGET_H_

@@ -1,0 +1,80 @@
+#include "daemon/build/pool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+
+namespace ocpwatch {
+namespace {
+
+absl::StatusOr<UniqueFd> Take(const UniqueFd& client, int32_t number) {
+  UniqueFd fd(static_cast<int>(syscall(SYS_pidfd_getfd, client.get(), number, 0)));
+  if (!fd.valid()) {
+    return absl::ErrnoToStatus(errno, absl::StrCat("cannot take descriptor ", number, " of the client"));
+  }
+  // A read that blocks would stop the whole session.
+  const int flags = fcntl(fd.get(), F_GETFL);
+  if (flags < 0 || (flags & O_NONBLOCK) == 0) {
+    return absl::InvalidArgumentError(absl::StrCat("descriptor ", number, " of the client is not nonblocking"));
+  }
+  return fd;
+}
+
+absl::StatusOr<Pool::Terminal> TakeTerminal(const UniqueFd& client, const v1::RunRequest::Start::Terminal& offered) {
+  absl::StatusOr<UniqueFd> master = Take(client, offered.master());
+  if (!master.ok()) return master.status();
+  // Only a master knows the number of its slave.
+  unsigned number = 0;
+  if (ioctl(master->get(), TIOCGPTN, &number) != 0 || offered.slave() != absl::StrCat("/dev/pts/", number)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("descriptor ", offered.master(), " of the client is not the master of the terminal it names"));
+  }
+  return Pool::Terminal{offered.master(), *std::move(master), offered.slave()};
+}
+
+}  // namespace
+
+absl::StatusOr<UniqueFd> TakePipe(const UniqueFd& client, int32_t number) {
+  absl::StatusOr<UniqueFd> fd = Take(client, number);
+  if (!fd.ok()) return fd;
+  struct stat status = {};
+  if (fstat(fd->get(), &status) != 0 || !S_ISFIFO(status.st_mode) ||
+      (fcntl(fd->get(), F_GETFL) & O_ACCMODE) != O_RDONLY) {
+    return absl::InvalidArgumentError(absl::StrCat("descriptor ", number, " of the client is not a pipe's read end"));
+  }
+  return fd;
+}
+
+absl::StatusOr<Pool> TakePool(const v1::RunRequest::Start& start) {
+  if (start.pipes_size() > kMaxPool || start.terminals_size() > kMaxPool) {
+    return absl::InvalidArgumentError("the client offers too many pipes or terminals");
+  }
+  Pool pool;
+  pool.client_pid = start.client_pid();
+  pool.client = UniqueFd(static_cast<int>(syscall(SYS_pidfd_open, start.client_pid(), 0)));
+  if (!pool.client.valid()) {
+    return absl::ErrnoToStatus(errno, absl::StrCat("cannot open the client, process ", start.client_pid()));
+  }
+  for (const int32_t number : start.pipes()) {
+    absl::StatusOr<UniqueFd> read = TakePipe(pool.client, number);
+    if (!read.ok()) return read.status();
+    pool.pipes.push_back({number, *std::move(read)});
+  }
+  for (const auto& offered : start.terminals()) {
+    absl::StatusOr<Pool::Terminal> terminal = TakeTerminal(pool.client, offered);
+    if (!terminal.ok()) return terminal.status();
+    pool.terminals.push_back(*std::move(terminal));
+  }
+  return pool;
+}
+
+}  // namespace ocpwatch
