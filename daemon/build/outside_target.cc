@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -33,9 +34,10 @@ absl::StatusOr<Place> Place::Of(int fd) {
 
 absl::StatusOr<std::unique_ptr<OutsideTarget>> OutsideTarget::Open(const std::string& path, const Place& place) {
   UniqueFd fd(open(path.c_str(), O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
-  if (!fd.valid()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(path, errno == ENXIO ? ": nobody reads that pipe" : ": cannot be opened for writing"));
+  if (!fd.valid()) return absl::FailedPreconditionError(absl::StrCat(path, ": cannot be opened for writing"));
+  pollfd state = {fd.get(), 0, 0};
+  if (poll(&state, 1, 0) == 1 && (state.revents & POLLERR) != 0) {
+    return absl::FailedPreconditionError(absl::StrCat(path, ": nobody reads that pipe"));
   }
   const bool terminal = place.device != 0;
   if (terminal && isatty(fd.get()) == 0) return absl::FailedPreconditionError(absl::StrCat(path, ": no terminal"));

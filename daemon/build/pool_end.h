@@ -1,12 +1,14 @@
 // The reading end of one pipe or terminal of the pool, from its being given to a command until nobody writes any more.
 //
 // Whether a command has opened it at all has to be known: one that could not (another mount namespace, no descriptor
-// free) writes to what it inherited, and its output is not captured. The kernel tells:
-//  - a pipe's read end that is opened while there is no writer reports a hang-up only after a writer has come and gone.
-//    So each use opens its own, by /proc/self/fd.
-//  - a terminal's master reports a hang-up whenever no slave is open. Each time that a slave is closed wakes its
-//  waiters,
-//    so an edge-triggered epoll that has heard of the state before the use is told again only after it.
+// free) writes to what it inherited, and its output is not captured. A pipe without writers and a terminal whose slave
+// is not open look the same before and after their use; but each time that a writer goes away those who wait are woken,
+// so an edge-triggered epoll that has heard of the state before the use is told again only after it. (A pipe's wake
+// happens under its lock, so with the end of file it has been. Of a terminal it may come a moment after the hang-up can
+// be seen, which is why the one that has been free the longest is used next.)
+//
+// Rejected: another read end for each use, by /proc/self/fd. It would not report the hang-up of an earlier writer if
+// the pipe had a name; one without a name does.
 //
 // Not synchronised.
 #ifndef OCPWATCH_DAEMON_BUILD_POOL_END_H_
@@ -15,7 +17,6 @@
 #include <cstdint>
 #include <string>
 
-#include "absl/status/status.h"
 #include "daemon/build/outside_target.h"
 #include "daemon/build/pool.h"
 #include "daemon/ingest/unique_fd.h"
@@ -34,19 +35,17 @@ class PoolEnd {
 
   // False once it has been closed for its writers, until Renew.
   bool usable() const { return fd_.valid(); }
-  // The other end of what it can be told by poll or epoll that there is something to read. -1 while not in use.
-  int poll_fd() const { return terminal_ ? edges_.get() : reader_.get(); }
+  // Readable when something has happened since the last Read, or that one has left something. For epoll.
+  int poll_fd() const { return edges_.get(); }
 
   // A command gets it now. Of a terminal, `original` is one whose size and modes are copied.
-  absl::Status Begin(int original);
+  void Begin(int original);
   // What `Read` has left: nothing for the moment; nothing any more; maybe more.
   enum class State { kEmpty, kEnded, kMore };
   // Appends what stands in it, up to `bound` bytes and what one read brings.
   State Read(size_t bound, std::string* out);
   // It has been opened by somebody since Begin. After a Read that left nothing.
   bool taken() const { return taken_; }
-  // Not in use any more. Only where no writer is left.
-  void End();
 
   // Nobody here reads any more; as soon as the client has closed its copy too, writers get SIGPIPE.
   void Close();
@@ -56,17 +55,19 @@ class PoolEnd {
   int fd() const { return fd_.get(); }
 
  private:
+  // From here on edges_ tells of fd_.
+  void ListenTo(int operation);
+  // Whether a writer has gone since Begin.
   bool HearEdges();
 
   const bool terminal_;
   const int32_t number_;
   const std::string path_;
   Place place_;
-  UniqueFd fd_;      // Shared with the client.
-  UniqueFd reader_;  // Of a pipe in use.
-  UniqueFd edges_;   // Of a terminal: the epoll.
+  UniqueFd fd_;     // Shared with the client.
+  UniqueFd edges_;  // The epoll.
   bool taken_ = false;
-  bool closed_edge_ = false;  // A slave has been closed since Begin.
+  bool hung_up_ = false;
 };
 
 }  // namespace ocpwatch

@@ -279,10 +279,7 @@ absl::StatusOr<Relay::Stream> Relay::Loop::OpenBelow(Node* parent, const std::sh
   if (end == nullptr) {
     return absl::ResourceExhaustedError(absl::StrCat("all ", ends_.size(), " pipes and terminals are in use"));
   }
-  if (absl::Status begun = end->Begin(parent != nullptr ? parent->end->fd() : target->out->fd()); !begun.ok()) {
-    (end->terminal() ? free_terminals_ : free_pipes_).push_back(end);
-    return begun;
-  }
+  end->Begin(parent != nullptr ? parent->end->fd() : target->out->fd());
   const uint32_t id = ++last_id_;
   Node* const node = (nodes_[id] = std::make_unique<Node>(id, directory_)).get();
   node->end = end;
@@ -325,7 +322,6 @@ void Relay::Loop::Release(Node* node) {
   if (end == nullptr) return;
   Watch(node, false);
   in_use_.erase(end->place());
-  end->End();
   (end->terminal() ? free_terminals_ : free_pipes_).push_back(end);
   node->end = nullptr;
   --node->target->streams;
