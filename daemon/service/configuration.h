@@ -19,6 +19,8 @@ inline constexpr uint32_t kDefaultIdleExitSeconds = 3600;
 inline constexpr uint32_t kDefaultActivatedIdleExitSeconds = 600;
 // Some 200 logs of ten million events each.
 inline constexpr uint64_t kDefaultMaxLogBytes = 20'000'000'000;
+inline constexpr uint64_t kDefaultMaxStoreBytes = 10'000'000'000;
+inline constexpr uint32_t kDefaultMaxActionAgeDays = 90;
 
 // $XDG_CONFIG_HOME/ocp-watch/config.textproto, else ~/.config/ocp-watch/config.textproto; empty where there is no home.
 std::string ConfigurationPath();

@@ -134,6 +134,13 @@ absl::Status Daemon::Listen() {
   auto preload =
       FindPreloadLibrary(options_.preload, std::filesystem::read_symlink("/proc/self/exe", ignored).string());
   if (!preload.ok()) return preload.status();
+  // Recording does not need it.
+  if (auto store = Store::Open(state_->path() + "/store"); store.ok()) {
+    store_ = *std::move(store);
+    for (const std::string& note : store_->notes()) spdlog::warn("{}", note);
+  } else {
+    spdlog::error("no builds: {}", Message(store.status()));
+  }
   auto registry = SessionRegistry::Open(state_->path(), [this] { Wake(wake_.get()); });
   if (!registry.ok()) return registry.status();
   registry_ = *std::move(registry);
@@ -161,7 +168,7 @@ absl::Status Daemon::Listen() {
   if (!intercept.ok()) return intercept.status();
   intercept_ = *std::move(intercept);
 
-  service_ = std::make_unique<MonitorService>(registry_.get(), std::move(facts),
+  service_ = std::make_unique<MonitorService>(registry_.get(), store_.get(), std::move(facts),
                                               [this](bool drain) { return RequestShutdown(drain); });
   service_->SetConfiguration(configuration_);
   auto control = ControlServer::Start(std::move(sockets_.control), {service_.get()}, kMaxCalls);

@@ -13,6 +13,7 @@
 #include "daemon/ingest/futex.h"
 #include "daemon/ingest/ring.h"
 #include "daemon/service/behaviours.h"
+#include "daemon/service/build_run.h"
 #include "daemon/service/retention.h"
 #include "daemon/service/session_row.h"
 #include "daemon/service/status_convert.h"
@@ -55,8 +56,9 @@ v1::SessionEnd EndOf(const v1::RunRequest::Finish& finish) {
 
 void MonitorService::CallMark::Note() { service_->last_call_ns_ = absl::ToUnixNanos(absl::Now()); }
 
-MonitorService::MonitorService(SessionRegistry* registry, DaemonFacts facts, ShutdownFn shutdown)
+MonitorService::MonitorService(SessionRegistry* registry, Store* store, DaemonFacts facts, ShutdownFn shutdown)
     : registry_(registry),
+      store_(store),
       facts_(std::move(facts)),
       shutdown_(std::move(shutdown)),
       started_(absl::Now()),
@@ -65,6 +67,11 @@ MonitorService::MonitorService(SessionRegistry* registry, DaemonFacts facts, Shu
 void MonitorService::SetConfiguration(const v1::Configuration& configuration) {
   absl::MutexLock lock(&mutex_);
   configuration_ = configuration;
+}
+
+v1::Configuration MonitorService::configuration() {
+  absl::MutexLock lock(&mutex_);
+  return configuration_;
 }
 
 absl::Time MonitorService::last_call() const { return absl::FromUnixNanos(last_call_ns_); }
@@ -116,11 +123,21 @@ grpc::Status MonitorService::RunSession(grpc::ServerContext* context,
   }
   auto header = HeaderFor(request.start());
   if (!header.ok()) return ToGrpc(header.status());
-  auto started = registry_->Start(*std::move(header));
+  const bool build = header->mode() == v1::MODE_BUILD;
+  if (build && store_ == nullptr) {
+    return grpc::Status(grpc::StatusCode::FAILED_PRECONDITION,
+                        absl::StrCat("the store in ", facts_.state_directory, " cannot be used; see watchd.log there"));
+  }
+  RunReplies replies(stream);
+  BuildRun run(store_, configuration(), facts_.state_directory, request.start(), &replies);
+  auto started = registry_->Start(
+      *std::move(header),
+      build ? [&run](const v1::SessionHeader& complete) { return run.Follow(complete); } : SessionRegistry::FollowFn());
   if (!started.ok()) return ToGrpc(started.status());
   const std::shared_ptr<Session> session = *std::move(started);
   spdlog::info("session {} starts: pid {}, {}", session->header().id(), request.start().client_pid(),
                session->header().argv(0));
+  if (build && run.ReuseWhole(session.get())) return grpc::Status::OK;
   TellOpaqueStart(request.start(), session.get());
 
   v1::RunReply reply;
@@ -129,8 +146,9 @@ grpc::Status MonitorService::RunSession(grpc::ServerContext* context,
   // The command's first process is number 1 and a child of the client.
   reply.mutable_started()->set_watch_variable(absl::StrCat(
       kWatchVariable, "=", session->ring().WatchVariable(1, 0, request.start().client_pid(), facts_.intercept_socket)));
+  if (build) run.Prepare(reply.mutable_started());
   v1::SessionEnd end;
-  if (stream->Write(reply) && stream->Read(&request) && request.has_finish()) {
+  if (replies.Write(reply) && stream->Read(&request) && request.has_finish()) {
     end = EndOf(request.finish());
   } else {
     end.set_unknown("the client went away");
@@ -138,7 +156,8 @@ grpc::Status MonitorService::RunSession(grpc::ServerContext* context,
   // A session that InterruptAll has ended meanwhile keeps that end.
   reply.Clear();
   *reply.mutable_finished() = SessionRow(session->Finish(end));
-  stream->Write(reply);
+  if (build) *reply.mutable_totals() = run.Finish();
+  replies.Write(reply);
   spdlog::info("session {}: its command has ended{}", session->header().id(),
                context->IsCancelled() ? ", and its client is gone" : "");
   return grpc::Status::OK;

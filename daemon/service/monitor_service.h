@@ -16,6 +16,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "daemon/service/session_registry.h"
+#include "daemon/store/store.h"
 #include "ocpwatch/v1/configuration.pb.h"
 #include "ocpwatch/v1/monitor.grpc.pb.h"
 
@@ -38,7 +39,8 @@ class MonitorService final : public v1::Monitor::Service {
   // Ends the daemon, or refuses: see Daemon::RequestShutdown. Called from gRPC's threads.
   using ShutdownFn = std::function<absl::Status(bool drain)>;
 
-  MonitorService(SessionRegistry* registry, DaemonFacts facts, ShutdownFn shutdown);
+  // `store` may be null: then there are no builds.
+  MonitorService(SessionRegistry* registry, Store* store, DaemonFacts facts, ShutdownFn shutdown);
 
   // Any thread; sessions that start later use it.
   void SetConfiguration(const v1::Configuration& configuration);
@@ -56,6 +58,16 @@ class MonitorService final : public v1::Monitor::Service {
                       grpc::ServerWriter<v1::ReportRow>* writer) override;
   grpc::Status Follow(grpc::ServerContext* context, const v1::FollowRequest* request,
                       grpc::ServerWriter<v1::FollowReply>* writer) override;
+  grpc::Status Explain(grpc::ServerContext* context, const v1::ExplainRequest* request,
+                       grpc::ServerWriter<v1::ExplainRow>* writer) override;
+  grpc::Status Why(grpc::ServerContext* context, const v1::WhyRequest* request, v1::WhyReply* reply) override;
+  grpc::Status Affected(grpc::ServerContext* context, const v1::AffectedRequest* request,
+                        grpc::ServerWriter<v1::AffectedRow>* writer) override;
+  grpc::Status Stats(grpc::ServerContext* context, const v1::StatsRequest* request, v1::StatsReply* reply) override;
+  grpc::Status CollectGarbage(grpc::ServerContext* context, const v1::CollectGarbageRequest* request,
+                              v1::CollectGarbageReply* reply) override;
+  grpc::Status Verify(grpc::ServerContext* context, const v1::VerifyRequest* request, v1::VerifyReply* reply) override;
+  grpc::Status Clear(grpc::ServerContext* context, const v1::ClearRequest* request, v1::ClearReply* reply) override;
   grpc::Status Status(grpc::ServerContext* context, const v1::StatusRequest* request, v1::StatusReply* reply) override;
   grpc::Status Shutdown(grpc::ServerContext* context, const v1::ShutdownRequest* request,
                         v1::ShutdownReply* reply) override;
@@ -73,9 +85,11 @@ class MonitorService final : public v1::Monitor::Service {
     void Note();
     MonitorService* const service_;
   };
+  v1::Configuration configuration();
   absl::StatusOr<v1::SessionHeader> HeaderFor(const v1::RunRequest::Start& start);
 
   SessionRegistry* const registry_;
+  Store* const store_;
   const DaemonFacts facts_;
   const ShutdownFn shutdown_;
   const absl::Time started_;

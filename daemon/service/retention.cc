@@ -11,6 +11,14 @@ RetentionBounds BoundsOf(const v1::Configuration& configuration) {
   return bounds;
 }
 
+StoreLimits StoreLimitsOf(const v1::Configuration& configuration) {
+  StoreLimits limits;
+  limits.max_bytes = configuration.has_max_store_bytes() ? configuration.max_store_bytes() : kDefaultMaxStoreBytes;
+  limits.max_age_days =
+      configuration.has_max_action_age_days() ? configuration.max_action_age_days() : kDefaultMaxActionAgeDays;
+  return limits;
+}
+
 std::vector<std::string> Expired(const std::vector<v1::SessionRecord>& records, const RetentionBounds& bounds,
                                  int64_t now_unix_ns) {
   uint64_t total = 0;

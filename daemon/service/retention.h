@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/store/store.h"
 #include "ocpwatch/v1/configuration.pb.h"
 #include "ocpwatch/v1/session.pb.h"
 
@@ -17,6 +18,8 @@ struct RetentionBounds {
 };
 
 RetentionBounds BoundsOf(const v1::Configuration& configuration);
+// The same for the store of actions.
+StoreLimits StoreLimitsOf(const v1::Configuration& configuration);
 
 // The ids to remove, oldest first. `records` oldest first. The newest ended session always stays: somebody has just
 // recorded it and will ask for it. Running ones count, but stay.

@@ -9,6 +9,7 @@
 #include "absl/time/clock.h"
 #include "daemon/ingest/ring.h"
 #include "daemon/session/append_file.h"
+#include "daemon/session/session_header.h"
 
 namespace ocpwatch {
 namespace {
@@ -60,7 +61,7 @@ SessionRegistry::~SessionRegistry() {
   live.clear();  // Joins their threads, which may call OnChange: without the mutex.
 }
 
-absl::StatusOr<std::shared_ptr<Session>> SessionRegistry::Start(v1::SessionHeader header) {
+absl::StatusOr<std::shared_ptr<Session>> SessionRegistry::Start(v1::SessionHeader header, const FollowFn& follow) {
   {
     absl::MutexLock lock(&mutex_);
     if (!accepting_) return absl::UnavailableError("this watchd is about to end; try again");
@@ -75,6 +76,8 @@ absl::StatusOr<std::shared_ptr<Session>> SessionRegistry::Start(v1::SessionHeade
     if (absl::Status status = index_->Insert(&record); !status.ok()) return status;
     header.set_id(record.id());
     SessionOptions options;
+    CompleteHeader(&header);
+    if (follow != nullptr) options.follower = follow(header);
     options.header = std::move(header);
     options.log_path = record.log();
     options.on_change = [this](const v1::SessionRecord& changed) { OnChange(changed); };

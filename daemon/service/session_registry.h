@@ -54,7 +54,9 @@ class SessionRegistry final : public SessionDirectory {
 
   // Starts a session with what `header` says; the rest is filled in. RESOURCE_EXHAUSTED: too many run; UNAVAILABLE: the
   // daemon is about to end.
-  absl::StatusOr<std::shared_ptr<Session>> Start(v1::SessionHeader header);
+  // `follow` makes the session's follower of the complete header; may be null.
+  using FollowFn = std::function<std::shared_ptr<SessionFollower>(const v1::SessionHeader&)>;
+  absl::StatusOr<std::shared_ptr<Session>> Start(v1::SessionHeader header, const FollowFn& follow = nullptr);
 
   // SessionDirectory.
   std::shared_ptr<IngestTarget> Find(std::string_view token) override;

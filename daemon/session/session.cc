@@ -91,6 +91,11 @@ v1::Reply Session::Impl::Decide(const v1::Frame& frame) {
   return reply;
 }
 
+void Session::Impl::Note(const Decisions& decisions) {
+  absl::MutexLock lock(&mutex);
+  Keep(decisions);
+}
+
 void Session::Impl::Keep(const Decisions& decisions) {
   for (const v1::Decision& decision : decisions) {
     v1::Event event;
@@ -324,6 +329,7 @@ Session::~Session() {
 
 const v1::SessionHeader& Session::header() const { return impl_->options.header; }
 CallDecider& Session::decider() { return impl_->options.follower != nullptr ? *this : IngestTarget::decider(); }
+void Session::Note(const Decisions& decisions) { impl_->Note(decisions); }
 v1::Reply Session::Decide(const v1::Frame& frame) { return impl_->Decide(frame); }
 Ring& Session::ring() { return *impl_->ring; }
 void Session::OnFrame(const v1::Frame& frame, std::string_view bytes) { impl_->OnFrame(frame, bytes); }

@@ -62,6 +62,9 @@ class Session final : public IngestTarget, public FrameSink, public CallDecider 
   void OnFrame(const v1::Frame& frame, std::string_view bytes) override;
   void OnDamage(uint32_t process, std::string_view what, uint64_t frames) override;
 
+  // Decisions of the follower that it did not make in answer to an event.
+  void Note(const Decisions& decisions);
+
   // CallDecider.
   v1::Reply Decide(const v1::Frame& frame) override;
 

@@ -141,9 +141,14 @@ CommandId Tracker::Impl::MakeUnseenCommand(Process& process, v1::OpaqueReason re
 }
 
 void Tracker::Impl::OnDecision(const v1::Decision& decision) {
-  Process* const process = processes_.Find(decision.process());
-  if (process == nullptr) return;
   const bool reused = decision.outcome() == v1::Decision::OUTCOME_REUSED;
+  Process* process = processes_.Find(decision.process());
+  if (process == nullptr && decision.process() == 1 && reused) {  // The session's own: it has not been started.
+    EnsureSessionCommand(decision.time_ns());
+    process = processes_.Find(1);
+    ClearOpaque(process->command);
+  }
+  if (process == nullptr) return;
   if (reused && process->pending != nullptr) {
     const std::unique_ptr<PendingExec> pending = std::move(process->pending);
     if (pending->made != 0) ClearOpaque(pending->made);

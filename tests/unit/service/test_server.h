@@ -35,7 +35,7 @@ class TestServer {
     facts.intercept_socket = scratch_.path() + "/intercept.sock";
     facts.state_directory = scratch_.path() + "/state";
     facts.started_by = "client";
-    service_ = std::make_unique<MonitorService>(registry_.get(), facts, [this](bool drain) {
+    service_ = std::make_unique<MonitorService>(registry_.get(), nullptr, facts, [this](bool drain) {
       shutdown_drains_ = drain;
       shutdown_.Notify();
       return absl::OkStatus();

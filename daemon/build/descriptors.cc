@@ -1,0 +1,185 @@
+#include "daemon/build/descriptors.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <climits>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "daemon/build/file_state.h"
+#include "daemon/session/path.h"
+
+namespace ocpwatch {
+
+namespace {
+
+using Kind = OpenDescriptor::Kind;
+
+Kind KindOf(const struct stat& status) {
+  if (S_ISREG(status.st_mode)) return Kind::kFile;
+  if (S_ISDIR(status.st_mode)) return Kind::kDirectory;
+  if (S_ISFIFO(status.st_mode)) return Kind::kPipe;
+  if (S_ISSOCK(status.st_mode)) return Kind::kSocket;
+  if (S_ISCHR(status.st_mode)) {
+    const unsigned device = major(status.st_rdev);
+    if (device == 1 && minor(status.st_rdev) == 3) return Kind::kNull;
+    // Consoles, serial lines and pseudo terminals: Documentation/admin-guide/devices.txt.
+    if (device == 4 || device == 5 || (device >= 136 && device <= 143)) return Kind::kTerminal;
+  }
+  return Kind::kOther;
+}
+
+const char* NameOf(Kind kind) {
+  switch (kind) {
+    case Kind::kFile:
+      return "file";
+    case Kind::kDirectory:
+      return "directory";
+    case Kind::kPipe:
+      return "pipe";
+    case Kind::kTerminal:
+      return "terminal";
+    case Kind::kNull:
+      return "null";
+    case Kind::kSocket:
+      return "socket";
+    case Kind::kOther:
+      return "other";
+  }
+  return "other";
+}
+
+bool Fill(const std::string& link, OpenDescriptor* descriptor) {
+  struct stat status;
+  if (stat(link.c_str(), &status) != 0) return false;
+  descriptor->kind = KindOf(status);
+  descriptor->dev = status.st_dev;
+  descriptor->ino = descriptor->kind == Kind::kTerminal ? status.st_rdev : status.st_ino;
+  if (descriptor->kind == Kind::kFile || descriptor->kind == Kind::kDirectory) {
+    char target[PATH_MAX];
+    const ssize_t size = readlink(link.c_str(), target, sizeof target);
+    if (size > 0) descriptor->path.assign(target, static_cast<size_t>(size));
+  }
+  return true;
+}
+
+// "pos:\t0\nflags:\t0100001\n": see proc(5).
+void ReadInfo(int32_t pid, OpenDescriptor* descriptor) {
+  const int file = open(absl::StrCat("/proc/", pid, "/fdinfo/", descriptor->fd).c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return;
+  char text[256];
+  const ssize_t size = read(file, text, sizeof text - 1);
+  close(file);
+  if (size <= 0) return;
+  text[size] = 0;
+  if (const char* offset = strstr(text, "pos:")) descriptor->offset = strtoull(offset + 4, nullptr, 10);
+  if (const char* flags = strstr(text, "flags:")) {
+    descriptor->flags = static_cast<uint32_t>(strtoul(flags + 6, nullptr, 8));
+  }
+  descriptor->close_on_exec = (descriptor->flags & O_CLOEXEC) != 0;
+}
+
+void Drop(std::vector<OpenDescriptor>* open, int32_t fd) {
+  std::erase_if(*open, [fd](const OpenDescriptor& descriptor) { return descriptor.fd == fd; });
+}
+
+void SortByNumber(std::vector<OpenDescriptor>* open) {
+  std::sort(open->begin(), open->end(), [](const auto& left, const auto& right) { return left.fd < right.fd; });
+}
+
+}  // namespace
+
+std::vector<OpenDescriptor> DescriptorsOf(int32_t pid) {
+  std::vector<OpenDescriptor> open;
+  const std::string folder = absl::StrCat("/proc/", pid, "/fd");
+  const std::unique_ptr<DIR, int (*)(DIR*)> directory(opendir(folder.c_str()), closedir);
+  if (directory == nullptr) return open;
+  while (const dirent* entry = readdir(directory.get())) {
+    if (entry->d_name[0] == '.') continue;
+    OpenDescriptor descriptor;
+    descriptor.fd = descriptor.source_fd = atoi(entry->d_name);
+    if (!Fill(absl::StrCat(folder, "/", entry->d_name), &descriptor)) continue;
+    ReadInfo(pid, &descriptor);
+    open.push_back(std::move(descriptor));
+  }
+  SortByNumber(&open);
+  return open;
+}
+
+std::vector<OpenDescriptor> AfterExec(std::vector<OpenDescriptor> open) {
+  std::erase_if(open, [](const OpenDescriptor& descriptor) { return descriptor.close_on_exec; });
+  return open;
+}
+
+std::vector<OpenDescriptor> AfterActions(std::vector<OpenDescriptor> open, const std::vector<SpawnAction>& actions,
+                                         const std::string& cwd) {
+  std::string base = cwd;
+  for (const SpawnAction& action : actions) {
+    switch (action.kind) {
+      case v1::FILE_ACTION_CLOSE:
+        Drop(&open, action.fd);
+        break;
+      case v1::FILE_ACTION_CLOSEFROM:
+        std::erase_if(open, [&](const OpenDescriptor& descriptor) { return descriptor.fd >= action.fd; });
+        break;
+      case v1::FILE_ACTION_DUP2: {
+        const auto source = std::find_if(open.begin(), open.end(), [&](const auto& d) { return d.fd == action.fd; });
+        if (source == open.end()) break;
+        OpenDescriptor copy = *source;
+        copy.fd = action.fd2;
+        copy.close_on_exec = false;  // Also where both are the same number.
+        Drop(&open, action.fd2);
+        open.push_back(std::move(copy));
+        break;
+      }
+      case v1::FILE_ACTION_OPEN: {
+        OpenDescriptor opened;
+        opened.fd = action.fd;
+        opened.flags = action.flags;
+        opened.close_on_exec = (action.flags & O_CLOEXEC) != 0;
+        std::string path;
+        if (!ResolvePath("/", base, action.path, &path)) break;
+        if (!Fill(path, &opened)) opened.kind = Kind::kFile;  // It will be made.
+        if (opened.kind == Kind::kFile) opened.path = path;
+        Drop(&open, action.fd);
+        open.push_back(std::move(opened));
+        break;
+      }
+      case v1::FILE_ACTION_CHDIR: {
+        std::string path;
+        if (ResolvePath("/", base, action.path, &path)) base = path;
+        break;
+      }
+      default:
+        break;
+    }
+  }
+  SortByNumber(&open);
+  return open;
+}
+
+void Describe(const std::vector<OpenDescriptor>& open, v1::Fingerprint* key) {
+  for (const OpenDescriptor& descriptor : open) {
+    const auto same = std::find_if(open.begin(), open.end(), [&](const auto& d) { return d.SameAs(descriptor); });
+    const bool has_twin = same->fd < descriptor.fd && descriptor.kind != Kind::kNull;
+    const bool stands_alone = descriptor.kind == Kind::kFile || descriptor.kind == Kind::kDirectory;
+    if (descriptor.fd > STDERR_FILENO && !stands_alone && !(has_twin && same->fd <= STDERR_FILENO)) continue;
+    v1::Fingerprint::Inherited& inherited = *key->add_inherited();
+    inherited.set_fd(descriptor.fd);
+    inherited.set_kind(NameOf(descriptor.kind));
+    inherited.set_path(descriptor.path);
+    if (descriptor.kind == Kind::kFile) inherited.set_offset(descriptor.offset);
+    inherited.set_flags(descriptor.flags & (O_ACCMODE | O_APPEND));
+    if (has_twin) inherited.set_same_as(same->fd + 1);
+  }
+}
+
+}  // namespace ocpwatch

@@ -1,0 +1,120 @@
+#include "daemon/build/fingerprint.h"
+
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
+#include <algorithm>
+#include <map>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "daemon/store/digest.h"
+
+namespace ocpwatch {
+
+namespace {
+
+constexpr const char* kIgnored[] = {"_",
+                                    "OLDPWD",
+                                    "SHLVL",
+                                    "WINDOWID",
+                                    "SSH_CLIENT",
+                                    "SSH_CONNECTION",
+                                    "SSH_TTY",
+                                    "SSH_AUTH_SOCK",
+                                    "TMUX",
+                                    "TMUX_PANE",
+                                    "STY",
+                                    "XDG_SESSION_ID",
+                                    "JOURNAL_STREAM",
+                                    "INVOCATION_ID",
+                                    "DBUS_SESSION_BUS_ADDRESS"};
+
+std::string_view NameOf(std::string_view entry) { return entry.substr(0, entry.find('=')); }
+std::string_view ValueOf(std::string_view entry) {
+  const size_t equals = entry.find('=');
+  return equals == std::string_view::npos ? std::string_view() : entry.substr(equals + 1);
+}
+
+// A value may be long and hold anything.
+std::string Quoted(std::string_view value) {
+  constexpr size_t kShown = 80;
+  const bool cut = value.size() > kShown;
+  const std::string_view shown = value.substr(0, kShown);
+  return absl::StrCat("\"", absl::CHexEscape(absl::string_view(shown.data(), shown.size())), cut ? "...\"" : "\"");
+}
+
+}  // namespace
+
+IgnoredEnvironment::IgnoredEnvironment(const v1::Configuration& configuration)
+    : names_(std::begin(kIgnored), std::end(kIgnored)) {
+  names_.insert(names_.end(), configuration.ignored_environment().begin(), configuration.ignored_environment().end());
+}
+
+bool IgnoredEnvironment::Has(std::string_view entry) const {
+  const std::string_view name = NameOf(entry);
+  return std::any_of(names_.begin(), names_.end(), [name](std::string_view ignored) {
+    if (!ignored.ends_with('*')) return ignored == name;
+    ignored.remove_suffix(1);
+    return name.starts_with(ignored);
+  });
+}
+
+void Settle(const IgnoredEnvironment& ignored, v1::Fingerprint* key) {
+  key->set_version(kActionVersion);
+  auto& environment = *key->mutable_environment();
+  environment.erase(std::remove_if(environment.begin(), environment.end(),
+                                   [&](const std::string& entry) { return ignored.Has(entry); }),
+                    environment.end());
+  std::sort(environment.begin(), environment.end());
+}
+
+std::string FingerprintOf(const v1::Fingerprint& key) {
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream coded(&stream);
+    coded.SetSerializationDeterministic(true);
+    key.SerializeToCodedStream(&coded);
+  }
+  const Digest digest = DigestOf(bytes);
+  return {reinterpret_cast<const char*>(digest.sha256.data()), digest.sha256.size()};
+}
+
+std::string DifferenceOf(const v1::Fingerprint& now, const v1::Fingerprint& then, v1::Decision::Reason* reason,
+                         std::string* what) {
+  *reason = v1::Decision::REASON_ARGUMENTS;
+  if (!std::equal(now.argv().begin(), now.argv().end(), then.argv().begin(), then.argv().end())) {
+    return "the arguments differ";
+  }
+  if (now.cwd() != then.cwd()) return absl::StrCat("the working directory was ", then.cwd());
+  *reason = v1::Decision::REASON_EXECUTABLE;
+  if (now.executable() != then.executable()) {
+    *what = now.executable();
+    return absl::StrCat("the program was ", then.executable());
+  }
+  *reason = v1::Decision::REASON_ENVIRONMENT;
+  std::map<std::string_view, std::string_view> old;
+  for (const std::string& entry : then.environment()) old[NameOf(entry)] = ValueOf(entry);
+  for (const std::string& entry : now.environment()) {
+    const auto found = old.find(NameOf(entry));
+    *what = std::string(NameOf(entry));
+    if (found == old.end()) return absl::StrCat("the variable ", *what, " is new: ", Quoted(ValueOf(entry)));
+    if (found->second != ValueOf(entry)) {
+      return absl::StrCat("the variable ", *what, " is ", Quoted(ValueOf(entry)), " and was ", Quoted(found->second));
+    }
+    old.erase(found);
+  }
+  if (!old.empty()) {
+    *what = std::string(old.begin()->first);
+    return absl::StrCat("the variable ", *what, " is not set and was ", Quoted(old.begin()->second));
+  }
+  what->clear();
+  *reason = v1::Decision::REASON_OTHER;
+  if (now.umask() != then.umask()) return "the umask differs";
+  if (FingerprintOf(now) != FingerprintOf(then)) return "its standard input, output or error is of another kind";
+  *reason = v1::Decision::REASON_NONE;
+  return "";
+}
+
+}  // namespace ocpwatch

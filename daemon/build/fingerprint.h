@@ -1,0 +1,45 @@
+// What is known about a command before it runs, as one number: two commands of equal fingerprint that find the same
+// world do the same.
+//
+// Not a part of it: the content of the executable and of its libraries (they are observations), the process's pid and
+// limits, and the variables of the ignore list below, which change from shell to shell and from day to day.
+#ifndef OCPWATCH_DAEMON_BUILD_FINGERPRINT_H_
+#define OCPWATCH_DAEMON_BUILD_FINGERPRINT_H_
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ocpwatch/v1/action.pb.h"
+#include "ocpwatch/v1/configuration.pb.h"
+
+namespace ocpwatch {
+
+// Raised whenever the meaning of a record changes: older ones never match.
+inline constexpr uint32_t kActionVersion = 1;
+
+class IgnoredEnvironment {
+ public:
+  // Beside those that the configuration names: `_`, OLDPWD, SHLVL, WINDOWID, SSH_AUTH_SOCK, SSH_CLIENT, SSH_CONNECTION,
+  // SSH_TTY, DBUS_SESSION_BUS_ADDRESS, XDG_SESSION_ID, TMUX, TMUX_PANE, STY, INVOCATION_ID, JOURNAL_STREAM.
+  explicit IgnoredEnvironment(const v1::Configuration& configuration);
+  // `entry`: "NAME=value".
+  bool Has(std::string_view entry) const;
+
+ private:
+  std::vector<std::string> names_;  // With `*` at the end where any rest may follow.
+};
+
+// Sorts the environment, takes out what is ignored, and sets the version.
+void Settle(const IgnoredEnvironment& ignored, v1::Fingerprint* key);
+// 32 bytes.
+std::string FingerprintOf(const v1::Fingerprint& key);
+
+// What differs between two keys, for people: "the variable CFLAGS is "-O2" and was "-O3"". Sets `reason` and `what` (a
+// variable's name). Empty if nothing does.
+std::string DifferenceOf(const v1::Fingerprint& now, const v1::Fingerprint& then, v1::Decision::Reason* reason,
+                         std::string* what);
+
+}  // namespace ocpwatch
+
+#endif  // OCPWATCH_DAEMON_BUILD_FINGERPRINT_H_

@@ -1,0 +1,115 @@
+#include "daemon/build/holds.h"
+
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+
+namespace ocpwatch {
+
+namespace {
+
+const char* NameOf(v1::FileType type) {
+  switch (type) {
+    case v1::FILE_REGULAR:
+      return "a file";
+    case v1::FILE_DIRECTORY:
+      return "a directory";
+    case v1::FILE_SYMLINK:
+      return "a symbolic link";
+    case v1::FILE_ABSENT:
+      return "absent";
+    default:
+      return "something else";
+  }
+}
+
+bool IsAbsentOrFile(v1::FileType type) { return type == v1::FILE_ABSENT || type == v1::FILE_REGULAR; }
+
+// Whether the observation is only of whether something is there, and what it looks like from outside.
+bool IsOnlyALook(const v1::Observation& observation) {
+  return !observation.content() && !observation.listing() && observation.target().empty() && observation.error() == 0;
+}
+
+}  // namespace
+
+absl::flat_hash_set<std::string> OwnPaths(const v1::ActionRecord& record) {
+  absl::flat_hash_set<std::string> own;
+  own.reserve(static_cast<size_t>(record.effects_size()));
+  for (const v1::Effect& effect : record.effects()) own.insert(effect.path());
+  return own;
+}
+
+const FileState& Present::State(const std::string& path, bool nofollow) {
+  const auto [found, fresh] = states_[nofollow ? 1 : 0].try_emplace(path);
+  if (fresh) found->second = StateOf(path, nofollow);
+  return found->second;
+}
+
+std::optional<Digest> Present::DigestNow(const std::string& path, const FileState& state) {
+  if (state.type != v1::FILE_REGULAR) return std::nullopt;
+  const absl::StatusOr<Digest> digest = store_.DigestOfPath(path, state.stamp, /*keep=*/false);
+  if (!digest.ok()) return std::nullopt;
+  return *digest;
+}
+
+std::optional<Mismatch> Present::Compare(const v1::Observation& observation,
+                                         const absl::flat_hash_set<std::string>& own) {
+  const std::string& path = observation.path();
+  const FileState& state = State(path, observation.nofollow());
+  const auto differs = [&](v1::Decision::Reason reason, std::string text) {
+    return Mismatch{reason, path, std::move(text)};
+  };
+  if (observation.error() != 0 || state.error != 0) {
+    if (observation.error() == state.error) return std::nullopt;
+    return differs(v1::Decision::REASON_STATUS, state.error != 0
+                                                    ? absl::StrCat("cannot be looked at: ", strerror(state.error))
+                                                    : "can be looked at now");
+  }
+  if (observation.type() != state.type) {
+    if (observation.replaced() && IsAbsentOrFile(observation.type()) && IsAbsentOrFile(state.type)) return std::nullopt;
+    if (state.type == v1::FILE_ABSENT) return differs(v1::Decision::REASON_DISAPPEARED, "is not there any more");
+    if (observation.type() == v1::FILE_ABSENT) return differs(v1::Decision::REASON_APPEARED, "has appeared");
+    return differs(v1::Decision::REASON_STATUS,
+                   absl::StrCat("was ", NameOf(observation.type()), " and is ", NameOf(state.type)));
+  }
+  if (state.type == v1::FILE_ABSENT) return std::nullopt;
+  if (!observation.target().empty()) {
+    const std::string now = state.type == v1::FILE_SYMLINK ? state.target : RealPath(path);
+    if (now != observation.target()) {
+      return differs(v1::Decision::REASON_EDITED, absl::StrCat("leads to ", now, " and led to ", observation.target()));
+    }
+  }
+  if (observation.listing() && FromProto(observation.digest()) != DigestOf(List(path), [&](const std::string& name) {
+                                 return own.contains(path == "/" ? path + name : absl::StrCat(path, "/", name));
+                               })) {
+    return differs(v1::Decision::REASON_LISTING, "lists other names");
+  }
+  const uint32_t mode = state.stamp.mode & 07777;
+  const bool mode_counts = observation.mode_counts() || observation.status();
+  if (mode_counts && mode != observation.mode()) {
+    return differs(v1::Decision::REASON_STATUS,
+                   absl::StrCat("has mode ", absl::Hex(mode), " and had ", absl::Hex(observation.mode())));
+  }
+  if (observation.times() && state.stamp.mtime_ns != observation.mtime_ns()) {
+    return differs(v1::Decision::REASON_STATUS, "has another time");
+  }
+  if (state.type != v1::FILE_REGULAR) return std::nullopt;
+  const bool same_look = state.stamp.size == observation.size() && state.stamp.mtime_ns == observation.mtime_ns();
+  if (!observation.content() && (!observation.status() || same_look)) return std::nullopt;
+  if (observation.has_digest() && state.stamp.size == observation.digest().size()) {
+    const std::optional<Digest> now = DigestNow(path, state);
+    if (now == FromProto(observation.digest())) return std::nullopt;
+  }
+  return differs(v1::Decision::REASON_EDITED, "was edited");
+}
+
+std::optional<Mismatch> Present::FirstMismatch(const v1::ActionRecord& record, bool whole) {
+  const absl::flat_hash_set<std::string> own = OwnPaths(record);
+  for (const v1::Observation& observation : record.observations()) {
+    if (whole && IsOnlyALook(observation) && own.contains(observation.path())) continue;
+    if (std::optional<Mismatch> mismatch = Compare(observation, own)) return mismatch;
+  }
+  return std::nullopt;
+}
+
+}  // namespace ocpwatch

@@ -1,0 +1,212 @@
+#include "daemon/build/recorder.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "daemon/build/recorder_impl.h"
+
+namespace ocpwatch {
+
+BuildRecorder::BuildRecorder(BuildSetup setup) : impl_(std::make_unique<Impl>(std::move(setup))) {}
+BuildRecorder::~BuildRecorder() = default;
+std::shared_ptr<const StoredAction> BuildRecorder::TryWhole(Decisions* decisions) { return impl_->TryWhole(decisions); }
+std::vector<v1::Substitute> BuildRecorder::PrepareCommand() { return impl_->PrepareCommand(); }
+v1::BuildTotals BuildRecorder::Totals() const { return impl_->Totals(); }
+Decisions BuildRecorder::OnFrame(const v1::Frame& frame, const Applied& applied, FollowedModel model) {
+  return impl_->OnFrame(frame, applied, model);
+}
+v1::Reply BuildRecorder::Decide(const v1::Frame& frame, FollowedModel model, Decisions* decisions) {
+  return impl_->Decide(frame, model, decisions);
+}
+void BuildRecorder::OnDamage(uint32_t process, FollowedModel model) { impl_->OnDamage(process, model); }
+void BuildRecorder::OnCommandStarted(CommandId command, FollowedModel model) {
+  impl_->OnCommandStarted(command, model);
+}
+Decisions BuildRecorder::OnProcessGone(uint32_t process, FollowedModel model) {
+  return impl_->OnProcessGone(process, model);
+}
+Decisions BuildRecorder::OnSessionEnd(FollowedModel model) { return impl_->OnSessionEnd(model); }
+
+BuildRecorder::Impl::Impl(BuildSetup setup)
+    : setup_(std::move(setup)), store_(*setup_.store), ignored_environment_(setup_.configuration) {
+  for (const uint32_t op : setup_.header.ops()) ops_.push_back(static_cast<v1::Op>(op));
+}
+
+Scope* BuildRecorder::Impl::ScopeOf(CommandId command) const {
+  const auto found = scopes_.find(command);
+  return found == scopes_.end() ? nullptr : found->second.get();
+}
+
+void BuildRecorder::Impl::TaintUp(Scope* scope, Reason reason, const std::string& text, const std::string& path) {
+  for (; scope != nullptr; scope = scope->parent) scope->Taint(reason, text, path);
+}
+
+void BuildRecorder::Impl::TellDecision(Scope* scope, Decisions* decisions) {
+  v1::Decision& decision = scope->start.decision;
+  if (decision.outcome() == v1::Decision::OUTCOME_UNSPECIFIED) return;
+  decision.set_command(scope->command);
+  decisions->push_back(std::move(decision));
+  decision.Clear();
+}
+
+Decisions BuildRecorder::Impl::OnFrame(const v1::Frame& frame, const Applied& applied, FollowedModel model) {
+  last_applied_ = applied;
+  Decisions decisions;
+  Scope* const scope = ScopeOf(applied.command);
+  if (scope == nullptr) return decisions;
+  switch (frame.body_case()) {
+    case v1::Frame::kProc:
+      if (frame.proc().kind() == v1::Proc::KIND_IMAGE) {
+        OnImage(scope, frame.proc(), model);
+        TellDecision(scope, &decisions);
+      }
+      break;
+    case v1::Frame::kBefore: {
+      const v1::BeforeCall& call = frame.before();
+      const v1::Op op = OpOf(call.function());
+      if (op == v1::OP_FORK) OnFork(scope, call.child());
+      if (op == v1::OP_EXEC || op == v1::OP_SPAWN) {
+        Request& request = requests_[uint64_t{frame.process()} << 32 | call.id()];
+        request.argv.insert(request.argv.end(), call.argv().begin(), call.argv().end());
+        request.environment.insert(request.environment.end(), call.environment().begin(), call.environment().end());
+        // Of one that does not wait nothing is asked: popen, say.
+        if (call.reply_slot() == 0 && !call.more()) requests_.erase(uint64_t{frame.process()} << 32 | call.id());
+      } else if (call.opaque() != v1::OPAQUE_NONE) {
+        TaintUp(scope, v1::Decision::REASON_OPAQUE, "it did what cannot be seen");
+      }
+      break;
+    }
+    case v1::Frame::kAfter:
+      OnAfter(scope, frame, applied, model);
+      break;
+    case v1::Frame::kLost:
+      TaintUp(scope, v1::Decision::REASON_UNSEEN, "some of its calls were lost");
+      break;
+    default:
+      break;
+  }
+  return decisions;
+}
+
+void BuildRecorder::Impl::OnDamage(uint32_t process, FollowedModel model) {
+  const Process* const known = process == 0 ? nullptr : model.tracker.processes().Find(process);
+  Scope* const scope = known == nullptr ? nullptr : ScopeOf(known->command);
+  if (scope != nullptr) return TaintUp(scope, v1::Decision::REASON_UNSEEN, "some of its calls were lost");
+  for (const auto& [command, any] : scopes_) any->Taint(v1::Decision::REASON_UNSEEN, "some calls were lost");
+}
+
+void BuildRecorder::Impl::OnFork(Scope* scope, uint32_t child) {
+  scope->forks.insert(child);
+  forked_[child] = scope;
+}
+
+void BuildRecorder::Impl::OnCommandStarted(CommandId id, FollowedModel model) {
+  const Command& command = *model.trace.Find(id);
+  if (const auto forked = forked_.find(command.process); forked != forked_.end()) {
+    forked->second->forks.erase(command.process);
+    forked_.erase(forked);
+  }
+  auto scope = std::make_unique<Scope>();
+  scope->command = id;
+  scope->parent = ScopeOf(command.parent);
+  scope->process = command.process;
+  scope->start_ns = command.start_ns;
+  if (const auto start = starts_.find(command.process); start != starts_.end()) {
+    scope->start = std::move(start->second);
+    starts_.erase(start);
+  }
+  for (Scope* above = scope->parent; above != nullptr; above = above->parent) ++above->commands;
+  if (scope->parent != nullptr) scope->parent->children.insert(scope.get());
+  if (command.opaque != v1::OPAQUE_NONE) {
+    TaintUp(scope.get(), v1::Decision::REASON_OPAQUE, "it cannot be observed", command.executable);
+  }
+  for (const OutputGroup& group : scope->start.outputs) {
+    if (group.kind != OpenDescriptor::Kind::kFile) continue;
+    for (const auto& [other_id, other] : scopes_) {
+      if (!Unordered(*scope, other_id, model.trace)) continue;
+      for (const OutputGroup& theirs : other->start.outputs) {
+        if (theirs.dev != group.dev || theirs.ino != group.ino) continue;
+        scope->Taint(v1::Decision::REASON_HAZARD, "another command wrote to its output at the same time", group.path);
+        other->Taint(v1::Decision::REASON_HAZARD, "another command wrote to its output at the same time", group.path);
+      }
+    }
+  }
+  scopes_.emplace(id, std::move(scope));
+}
+
+void BuildRecorder::Impl::OnImage(Scope* scope, const v1::Proc& proc, FollowedModel model) {
+  const Command& command = *model.trace.Find(scope->command);
+  if (command.process != scope->process) return;
+  const auto content = [&](const std::string& path) {
+    if (path.empty() || path.front() != '/' || !Counts(scope, path)) return;
+    ObserveNow(scope, model.trace.Intern(path), /*nofollow=*/false, kContent | kMode, model.trace);
+  };
+  content(command.executable);
+  // The name by which it was asked for: a link to the program, or a script that has it as its interpreter.
+  if (!proc.requested().empty() && !proc.requested().starts_with("/dev/fd/")) {
+    const std::string spelled =
+        proc.requested().front() == '/' ? proc.requested() : absl::StrCat(command.cwd, "/", proc.requested());
+    content(spelled);
+  }
+  for (const std::string& library : proc.libraries()) content(library);
+  // A file as standard input is read from there on; it is not seen whether it is.
+  for (const OpenDescriptor& open : scope->start.open) {
+    if (open.kind == OpenDescriptor::Kind::kFile && open.readable() && !open.path.empty() && Counts(scope, open.path)) {
+      ObserveNow(scope, model.trace.Intern(open.path), /*nofollow=*/false, kContent, model.trace);
+    }
+  }
+  if (proc.through_opaque()) TaintUp(scope, v1::Decision::REASON_OPAQUE, "what started it cannot be observed");
+}
+
+bool BuildRecorder::Impl::Unordered(const Scope& scope, CommandId other, const Trace& trace) const {
+  // Above or below each other is an order. `other` itself may have ended, and who started it may be running still.
+  for (const Scope* above = &scope; above != nullptr; above = above->parent) {
+    if (above->command == other) return false;
+  }
+  bool lives = false;
+  for (CommandId id = other; id != 0;) {
+    for (const Scope* above = &scope; above != nullptr; above = above->parent) {
+      if (above->command == id) return lives && id != scope.command;
+    }
+    lives = lives || scopes_.contains(id);
+    const Command* const command = trace.Find(id);
+    id = command == nullptr ? 0 : command->parent;
+  }
+  return false;
+}
+
+v1::Reply BuildRecorder::Impl::Decide(const v1::Frame& frame, FollowedModel model, Decisions* decisions) {
+  v1::Reply reply;
+  reply.mutable_proceed();
+  const Applied applied = last_applied_;
+  Scope* const scope = ScopeOf(applied.command);
+  if (scope == nullptr) return reply;
+  const v1::BeforeCall& call = frame.before();
+  const v1::Op op = OpOf(call.function());
+  if (op == v1::OP_EXEC || op == v1::OP_SPAWN) return DecideExec(scope, frame, applied, model, decisions);
+  if (op == v1::OP_LIST) {
+    if (applied.path != kNoPath && Counts(scope, model.trace.Path(applied.path))) {
+      ObserveNow(scope, applied.path, /*nofollow=*/false, kListing, model.trace);
+    }
+    return reply;
+  }
+  if (Changes(op, call.flags())) BeforeChange(scope, op, call, frame.process(), model);
+  return reply;
+}
+
+Decisions BuildRecorder::Impl::OnSessionEnd(FollowedModel model) {
+  Decisions decisions;
+  // Whatever has not ended by now outlives the command.
+  std::vector<Scope*> left;
+  for (const auto& [command, scope] : scopes_) left.push_back(scope.get());
+  std::sort(left.begin(), left.end(), [](const Scope* a, const Scope* b) { return a->command > b->command; });
+  for (Scope* scope : left) {
+    scope->Taint(v1::Decision::REASON_OUTLIVED, "it went on after the session's command had ended");
+    End(scope, model, &decisions);
+  }
+  store_.CommitSoon();
+  return decisions;
+}
+
+}  // namespace ocpwatch

@@ -1,0 +1,221 @@
+// What each call that has been made says of the files it was about.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "absl/strings/str_cat.h"
+#include "daemon/build/recorder_impl.h"
+
+namespace ocpwatch {
+
+namespace {
+
+FileStamp StampOf(const v1::FileStat& stat) {
+  return {stat.dev(), stat.ino(), stat.mode(), stat.size(), stat.mtime_ns(), stat.ctime_ns()};
+}
+
+bool IsDirectoryOpen(const v1::AfterCall& call) {
+  return (call.flags() & O_DIRECTORY) != 0 || (call.has_stat() && S_ISDIR(call.stat().mode()));
+}
+
+}  // namespace
+
+void BuildRecorder::Impl::OnOpened(Scope* scope, const v1::AfterCall& call, PathId path, FollowedModel model) {
+  if ((call.flags() & O_ACCMODE) == O_WRONLY && (call.flags() & O_PATH) == 0) return;
+  if ((call.flags() & O_TRUNC) != 0) return;
+  if ((call.flags() & O_PATH) != 0 || IsDirectoryOpen(call)) {
+    return ObserveNow(scope, path, /*nofollow=*/false, kExistence, model.trace);
+  }
+  if (!call.has_stat()) return ObserveNow(scope, path, /*nofollow=*/false, kContent, model.trace);
+  FileState state;
+  state.stamp = StampOf(call.stat());
+  state.type = TypeOf(state.stamp.mode);
+  if (state.type == v1::FILE_OTHER) {
+    return TaintUp(scope, v1::Decision::REASON_OTHER, "it opened a device, a socket or a named pipe",
+                   model.trace.Path(path));
+  }
+  ObserveState(scope, path, /*nofollow=*/false, state, kContent, model.trace);
+}
+
+void BuildRecorder::Impl::OnInheritedUse(Scope* scope, uint32_t number, int32_t fd, bool read, FollowedModel model) {
+  const Process* const process = model.tracker.processes().Find(number);
+  if (process == nullptr || process->descriptors.Find(fd) != nullptr) return;  // A file: its open says all.
+  // Which of the inherited ones it is: by number, or if the process has moved it, by what it leads to.
+  const auto inherited = [&](const Scope& of, const OpenDescriptor& used) {
+    for (const OpenDescriptor& open : of.start.open) {
+      if (open.SameAs(used)) return true;
+    }
+    return false;
+  };
+  OpenDescriptor used;
+  bool known = false;
+  for (const OpenDescriptor& open : DescriptorsOf(process->pid)) {
+    if (open.fd != fd) continue;
+    used = open;
+    known = true;
+  }
+  using Kind = OpenDescriptor::Kind;
+  if (known && (used.kind == Kind::kNull || used.kind == Kind::kFile || used.kind == Kind::kDirectory)) return;
+  if (!known && fd > STDIN_FILENO) return;
+  // What it writes to is recorded where it leads to the relay; a jobserver's pipe does not.
+  for (Scope* above = scope; above != nullptr; above = above->parent) {
+    if (known && !inherited(*above, used)) return;  // Made by this one, for those below.
+    if (!read) {
+      bool captured = false;
+      for (const OutputGroup& group : above->start.outputs) {
+        captured = captured || (group.dev == used.dev && group.ino == used.ino);
+      }
+      if (captured) return;
+    }
+    const bool terminal = used.kind == Kind::kTerminal;
+    above->Taint(v1::Decision::REASON_TERMINAL,
+                 absl::StrCat("it ", read ? "read from" : "wrote to", terminal ? " a terminal" : " a pipe",
+                              " that comes from outside of it (descriptor ", fd, ")"));
+  }
+}
+
+void BuildRecorder::Impl::OnAfter(Scope* scope, const v1::Frame& frame, const Applied& applied, FollowedModel model) {
+  const v1::AfterCall& call = frame.after();
+  const v1::Op op = OpOf(call.function());
+  const uint64_t key = uint64_t{frame.process()} << 32 | call.id();
+  Trace& trace = model.trace;
+  if (op == v1::OP_EXEC || op == v1::OP_SPAWN) {
+    requests_.erase(key);
+    const bool failed = call.error() != 0 || (op == v1::OP_SPAWN && call.result() != 0);
+    if (op == v1::OP_EXEC || failed) ForgetStart(op == v1::OP_EXEC ? frame.process() : call.child());
+    if (failed && applied.path != kNoPath && Counts(scope, trace.Path(applied.path))) {
+      ObserveError(scope, applied.path, /*nofollow=*/false, call.error(), trace);
+    }
+    return;
+  }
+  if (op == v1::OP_FORK) {
+    if (call.error() != 0) {
+      scope->forks.erase(call.child());
+      forked_.erase(call.child());
+    }
+    return;
+  }
+  if (op == v1::OP_RAW && call.error() != ENOSYS) {
+    return TaintUp(scope, v1::Decision::REASON_OPAQUE, absl::StrCat("it made system call ", call.value()));
+  }
+  if (call.opaque() != v1::OPAQUE_NONE && !(op == v1::OP_RAW && call.error() != 0)) {
+    return TaintUp(scope, v1::Decision::REASON_OPAQUE, "it did what cannot be seen");
+  }
+  if (op == v1::OP_CONNECT && call.error() == 0) {
+    return TaintUp(scope, v1::Decision::REASON_NETWORK, "it talked to another program over a socket",
+                   applied.path == kNoPath ? "" : trace.Path(applied.path));
+  }
+  if (op == v1::OP_KILL && call.error() == 0 && call.object() != 0 && call.value() != 0) {
+    return TaintUp(scope, v1::Decision::REASON_OTHER, "it sent a signal to another process");
+  }
+  if (op == v1::OP_CHROOT && call.error() == 0) {
+    return TaintUp(scope, v1::Decision::REASON_OTHER, "it changed its root directory");
+  }
+  if (op == v1::OP_READ || op == v1::OP_WRITE) {
+    return OnInheritedUse(scope, frame.process(), call.fd(), op == v1::OP_READ, model);
+  }
+  if (op == v1::OP_COPY) {
+    OnInheritedUse(scope, frame.process(), call.fd(), true, model);
+    return OnInheritedUse(scope, frame.process(), call.fd2(), false, model);
+  }
+
+  Before before;
+  const auto waiting = befores_.find(key);
+  const bool looked_before = call.id() != 0 && waiting != befores_.end();
+  if (looked_before) {
+    before = std::move(waiting->second);
+    befores_.erase(waiting);
+  }
+  const PathId path =
+      looked_before && before.path != kNoPath ? before.path : Physical(applied.path, call.path(), call.fd(), &trace);
+  if (path == kNoPath) {
+    if (call.error() == 0 && !call.path().empty() && Changes(op, call.flags())) {
+      TaintUp(scope, v1::Decision::REASON_UNSEEN, "it changed a file by a path that could not be followed");
+    }
+    return;
+  }
+  const bool nofollow = (call.flags() & AT_SYMLINK_NOFOLLOW) != 0;
+  if (!Counts(scope, trace.Path(path))) return;
+
+  if (Changes(op, call.flags())) {
+    if (call.error() != 0) {
+      if (!looked_before) ObserveError(scope, path, nofollow, call.error(), trace);
+      return;
+    }
+    if (!looked_before && !scope->changed.contains(path)) {
+      TaintUp(scope, v1::Decision::REASON_UNSEEN, "it changed a file before that could be looked at", trace.Path(path));
+    }
+    AfterChange(scope, op, call, before, model);
+    if (op == v1::OP_OPEN || op == v1::OP_REOPEN) OnOpened(scope, call, path, model);
+    return;
+  }
+  if (call.error() != 0) {
+    if (op == v1::OP_TEMP_FILE || op == v1::OP_TEMP_DIR || op == v1::OP_TEMP_NAME || op == v1::OP_WALK) return;
+    return ObserveError(scope, path, nofollow || op == v1::OP_READLINK, call.error(), trace);
+  }
+  switch (op) {
+    case v1::OP_OPEN:
+    case v1::OP_REOPEN:
+      return OnOpened(scope, call, path, model);
+    case v1::OP_STAT: {
+      if (call.path().empty()) return;  // Of what it has opened.
+      if (!call.has_stat()) return ObserveNow(scope, path, nofollow, kStatus | kTimes, trace);
+      FileState state;
+      state.stamp = StampOf(call.stat());
+      state.type = TypeOf(state.stamp.mode);
+      if (state.type == v1::FILE_SYMLINK) return ObserveNow(scope, path, nofollow, kStatus, trace);
+      Seen seen;
+      seen.type = state.type;
+      seen.weight = kStatus | kTimes;
+      seen.stamp = state.stamp;
+      seen.only_by = nofollow ? frame.process() : 0;
+      if (state.type == v1::FILE_REGULAR) {
+        seen.version = VersionOf(path, state.stamp, trace);
+        CheckReadHazard(scope, path, trace);
+      }
+      return Observe(scope, path, nofollow, std::move(seen), trace);
+    }
+    case v1::OP_ACCESS:
+      return ObserveNow(scope, path, nofollow, kMode, trace);
+    case v1::OP_GET_XATTR:
+      return ObserveNow(scope, path, nofollow, kContent | kMode, trace);
+    case v1::OP_LIST:
+      if (call.id() == 0) ObserveNow(scope, path, /*nofollow=*/false, kListing, trace);
+      return;
+    case v1::OP_READLINK: {
+      Seen seen;
+      seen.type = v1::FILE_SYMLINK;
+      seen.target = call.result_path();
+      return Observe(scope, path, /*nofollow=*/true, std::move(seen), trace);
+    }
+    case v1::OP_REALPATH: {
+      const FileState state = StateOf(trace.Path(path), /*nofollow=*/false);
+      Seen seen;
+      seen.type = state.type;
+      seen.stamp = state.stamp;
+      seen.target = call.result_path();
+      return Observe(scope, path, /*nofollow=*/false, std::move(seen), trace);
+    }
+    case v1::OP_LOAD:
+      return ObserveNow(scope, path, /*nofollow=*/false, kContent, trace);
+    case v1::OP_CHDIR:
+      return ObserveNow(scope, path, /*nofollow=*/false, kExistence, trace);
+    case v1::OP_TEMP_NAME:
+      return ObserveNow(scope, path, /*nofollow=*/true, kExistence, trace);
+    case v1::OP_TEMP_FILE:
+    case v1::OP_TEMP_DIR: {
+      // It did not exist: the call makes sure of that.
+      Observe(scope, path, /*nofollow=*/true, Seen(), trace);
+      Change made;
+      made.mode_set = true;
+      made.is_directory = op == v1::OP_TEMP_DIR;
+      return MarkChanged(scope, path, made, &trace);
+    }
+    default:
+      return;
+  }
+}
+
+}  // namespace ocpwatch

@@ -1,0 +1,280 @@
+// Calls that change files. Each is synchronous: before it is made, what is there is looked at.
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <ctime>
+
+#include "absl/strings/str_cat.h"
+#include "daemon/build/recorder_impl.h"
+
+namespace ocpwatch {
+
+namespace {
+
+// A directory with more below it than this is not followed when it is renamed.
+constexpr size_t kMaxTree = 100'000;
+// A file's time that is as new as this was not set to be something else than now.
+constexpr int64_t kNowNs = 2'000'000'000;
+
+bool Writes(uint32_t flags) { return (flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC)) != 0; }
+
+// Paths below `directory`, relative to it, each directory before what is in it. False if there are too many.
+bool ListTree(const std::string& directory, const std::string& below, std::vector<std::string>* tree) {
+  for (const ListedName& entry : List(absl::StrCat(directory, below))) {
+    const std::string path = absl::StrCat(below, "/", entry.name);
+    tree->push_back(path);
+    if (tree->size() > kMaxTree) return false;
+    struct stat status;
+    if (lstat(absl::StrCat(directory, path).c_str(), &status) == 0 && S_ISDIR(status.st_mode) &&
+        !ListTree(directory, path, tree)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+int64_t RealtimeNs() {
+  timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return now.tv_sec * 1'000'000'000 + now.tv_nsec;
+}
+
+}  // namespace
+
+bool BuildRecorder::Impl::Changes(v1::Op op, uint32_t flags) {
+  switch (op) {
+    case v1::OP_OPEN:
+    case v1::OP_REOPEN:
+      return Writes(flags) && (flags & O_PATH) == 0;
+    case v1::OP_MKDIR:
+    case v1::OP_RMDIR:
+    case v1::OP_MKNOD:
+    case v1::OP_UNLINK:
+    case v1::OP_RENAME:
+    case v1::OP_LINK:
+    case v1::OP_SYMLINK:
+    case v1::OP_CHMOD:
+    case v1::OP_CHOWN:
+    case v1::OP_UTIMES:
+    case v1::OP_TRUNCATE:
+    case v1::OP_SET_XATTR:
+      return true;
+    default:
+      return false;
+  }
+}
+
+FileState BuildRecorder::Impl::LookBefore(Scope* scope, PathId path, bool nofollow, uint32_t weight, bool replaced,
+                                          uint32_t process, const Trace& trace) {
+  const std::string& name = trace.Path(path);
+  FileState state = StateOf(name, nofollow);
+  SettleReaders(state);
+  if (!Counts(scope, name)) return state;
+  Seen seen;
+  seen.type = state.type;
+  seen.weight = weight;
+  seen.stamp = state.stamp;
+  seen.target = state.type == v1::FILE_SYMLINK ? state.target : "";
+  seen.replaced = replaced;
+  seen.only_by = process;
+  if (state.type == v1::FILE_REGULAR && (weight & kContent) != 0) {
+    seen.version = VersionOf(path, state.stamp, trace);
+    Resolve(seen.version.get());
+  }
+  Observe(scope, path, nofollow, std::move(seen), trace);
+  if (const auto writer = writers_.find(path); writer != writers_.end() && Unordered(*scope, writer->second, trace)) {
+    totals_.add_hazards(absl::StrCat(name, " was written by two commands at the same time"));
+    scope->Taint(v1::Decision::REASON_HAZARD, "two commands wrote a file at the same time", name);
+    if (Scope* const other = ScopeOf(writer->second)) {
+      other->Taint(v1::Decision::REASON_HAZARD, "two commands wrote a file at the same time", name);
+    }
+  }
+  return state;
+}
+
+void BuildRecorder::Impl::BeforeChange(Scope* scope, v1::Op op, const v1::BeforeCall& call, uint32_t process,
+                                       FollowedModel model) {
+  Before before;
+  Trace& trace = model.trace;
+  before.path = Physical(last_applied_.path, call.path(), call.fd(), &trace);
+  before.path2 = last_applied_.path2;
+  const auto through_links = [&](PathId path) {
+    const FileState link = StateOf(trace.Path(path), /*nofollow=*/true);
+    if (link.type != v1::FILE_SYMLINK) return path;
+    ObserveState(scope, path, /*nofollow=*/true, link, kExistence, trace);
+    return trace.Intern(RealPath(trace.Path(path)));
+  };
+  const auto look = [&](PathId path, bool nofollow, uint32_t weight, bool replaced) {
+    return path == kNoPath ? FileState() : LookBefore(scope, path, nofollow, weight, replaced, process, trace);
+  };
+  switch (op) {
+    case v1::OP_OPEN:
+    case v1::OP_REOPEN: {
+      if (before.path == kNoPath) break;
+      const uint32_t flags = call.flags();
+      const bool exclusive = (flags & O_CREAT) != 0 && (flags & O_EXCL) != 0;
+      if (!exclusive) before.path = through_links(before.path);
+      const bool from_nothing = (flags & O_TRUNC) != 0;
+      const bool by_any_means = from_nothing && (flags & O_CREAT) != 0 && !exclusive;
+      before.state = look(before.path, exclusive, from_nothing || exclusive ? kExistence : kContent, by_any_means);
+      break;
+    }
+    case v1::OP_UNLINK:
+    case v1::OP_RMDIR:
+    case v1::OP_MKDIR:
+    case v1::OP_MKNOD:
+      before.state = look(before.path, /*nofollow=*/true, kExistence, false);
+      break;
+    case v1::OP_SYMLINK:
+      before.path = before.path2 != kNoPath ? before.path2 : before.path;
+      before.state = look(before.path, /*nofollow=*/true, kExistence, false);
+      break;
+    case v1::OP_RENAME:
+      before.state = look(before.path, /*nofollow=*/true, kContent, false);
+      before.state2 = look(before.path2, /*nofollow=*/true, kExistence, true);
+      if (before.state.type == v1::FILE_DIRECTORY && before.path != kNoPath) {
+        const std::string directory = trace.Path(before.path);
+        if (!ListTree(directory, "", &before.tree)) {
+          TaintUp(scope, v1::Decision::REASON_OTHER, "it renamed a very large directory", directory);
+        }
+        for (const std::string& below : before.tree) {
+          look(trace.Intern(directory + below), /*nofollow=*/true, kContent, false);
+        }
+      }
+      break;
+    case v1::OP_LINK:
+      before.state = look(before.path, /*nofollow=*/true, kContent, false);
+      before.state2 = look(before.path2, /*nofollow=*/true, kExistence, false);
+      break;
+    default:  // What changes an existing file: its content or what is said of it stays in part.
+      if (before.path == kNoPath) break;
+      if ((call.flags() & AT_SYMLINK_NOFOLLOW) == 0) before.path = through_links(before.path);
+      before.state = look(before.path, (call.flags() & AT_SYMLINK_NOFOLLOW) != 0, kContent | kMode, false);
+      break;
+  }
+  befores_[uint64_t{process} << 32 | call.id()] = std::move(before);
+}
+
+void BuildRecorder::Impl::MarkChanged(Scope* scope, PathId path, const Change& change, Trace* trace) {
+  if (path == kNoPath || !Counts(scope, trace->Path(path))) return;
+  writers_[path] = scope->command;
+  versions_.erase(path);
+  for (Scope* above = scope; above != nullptr; above = above->parent) {
+    const auto [found, fresh] = above->changed.try_emplace(path, change);
+    Change& known = found->second;
+    if (!fresh) {
+      known.mode_set = known.mode_set || change.mode_set;
+      known.times_set = change.times_set;
+      // Made anew once, it is no longer the file that others have under another name.
+      known.in_place = known.in_place && change.in_place;
+      known.linked_from = change.linked_from;
+      known.is_directory = change.is_directory;
+    }
+    if (!known.is_directory || fresh) known.order = ++order_;
+    if (change.is_directory && change.mode_set) above->made_directories.insert(path);
+  }
+}
+
+void BuildRecorder::Impl::AfterChange(Scope* scope, v1::Op op, const v1::AfterCall& call, const Before& before,
+                                      FollowedModel model) {
+  Trace& trace = model.trace;
+  const bool was_there = before.state.type != v1::FILE_ABSENT;
+  Change change;
+  switch (op) {
+    case v1::OP_OPEN:
+    case v1::OP_REOPEN:
+      change.mode_set = !was_there;
+      change.in_place = was_there;
+      return MarkChanged(scope, before.path, change, &trace);
+    case v1::OP_MKDIR:
+      change.mode_set = change.is_directory = true;
+      return MarkChanged(scope, before.path, change, &trace);
+    case v1::OP_MKNOD:
+    case v1::OP_SYMLINK:
+      change.mode_set = true;
+      return MarkChanged(scope, before.path, change, &trace);
+    case v1::OP_UNLINK:
+    case v1::OP_RMDIR: {
+      // The look and the removal by one process, and nothing else: see v1::Observation.idle_look.
+      for (Scope* above = scope; above != nullptr; above = above->parent) {
+        const auto seen = above->seen.find(Scope::Key(before.path, true));
+        if (seen != above->seen.end() && seen->second.only_by != 0) seen->second.idle_look = true;
+      }
+      MarkChanged(scope, before.path, change, &trace);
+      for (Scope* above = scope; above != nullptr; above = above->parent) above->made_directories.erase(before.path);
+      return;
+    }
+    case v1::OP_RENAME: {
+      const bool exchange = (call.flags() & RENAME_EXCHANGE) != 0;
+      if (exchange) return TaintUp(scope, v1::Decision::REASON_OTHER, "it exchanged two files");
+      const bool directory = before.state.type == v1::FILE_DIRECTORY;
+      if (before.state2.type == v1::FILE_REGULAR && before.state.stamp.ino == before.state2.stamp.ino &&
+          before.state.stamp.dev == before.state2.stamp.dev) {
+        return;  // Two names of one file: nothing happens.
+      }
+      // The content moved as it was, so its times did too.
+      const bool recent = RealtimeNs() - before.state.stamp.mtime_ns < kNowNs;
+      Change gone;
+      Change come;
+      come.mode_set = true;
+      come.is_directory = directory;
+      come.times_set = !recent && before.state.type == v1::FILE_REGULAR;
+      const std::string from = trace.Path(before.path);
+      const std::string to = before.path2 == kNoPath ? "" : trace.Path(before.path2);
+      MarkChanged(scope, before.path2, come, &trace);
+      for (const std::string& below : before.tree) {
+        const PathId path = trace.Intern(to + below);
+        Change moved;
+        moved.mode_set = true;
+        moved.is_directory = StateOf(to + below, true).type == v1::FILE_DIRECTORY;
+        MarkChanged(scope, path, moved, &trace);
+      }
+      for (auto below = before.tree.rbegin(); below != before.tree.rend(); ++below) {
+        MarkChanged(scope, trace.Intern(from + *below), gone, &trace);
+      }
+      MarkChanged(scope, before.path, gone, &trace);
+      for (Scope* above = scope; above != nullptr; above = above->parent) above->made_directories.erase(before.path);
+      return;
+    }
+    case v1::OP_LINK:
+      change.mode_set = true;
+      change.linked_from = before.path;
+      return MarkChanged(scope, before.path2, change, &trace);
+    case v1::OP_CHMOD:
+      change.mode_set = true;
+      change.in_place = true;
+      change.is_directory = before.state.type == v1::FILE_DIRECTORY;
+      if (change.is_directory) {
+        // Its mode is an effect; it was not made here.
+        for (Scope* above = scope; above != nullptr; above = above->parent) {
+          const bool made = above->made_directories.contains(before.path);
+          Change& known = above->changed.try_emplace(before.path, change).first->second;
+          known.mode_set = true;
+          if (known.order == 0) known.order = ++order_;
+          if (!made) above->made_directories.erase(before.path);
+        }
+        return;
+      }
+      return MarkChanged(scope, before.path, change, &trace);
+    case v1::OP_UTIMES: {
+      const FileState now = StateOf(trace.Path(before.path), (call.flags() & AT_SYMLINK_NOFOLLOW) != 0);
+      if (now.type == v1::FILE_DIRECTORY) return;  // Times of directories are nobody's input.
+      change.in_place = true;
+      change.times_set = RealtimeNs() - now.stamp.mtime_ns > kNowNs || now.stamp.mtime_ns > RealtimeNs();
+      return MarkChanged(scope, before.path, change, &trace);
+    }
+    case v1::OP_CHOWN:
+    case v1::OP_SET_XATTR:
+      return TaintUp(scope, v1::Decision::REASON_OTHER, "it changed an owner or an extended attribute",
+                     before.path == kNoPath ? "" : trace.Path(before.path));
+    case v1::OP_TRUNCATE:
+      change.in_place = true;
+      return MarkChanged(scope, before.path, change, &trace);
+    default:
+      return;
+  }
+}
+
+}  // namespace ocpwatch

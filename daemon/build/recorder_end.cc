@@ -1,0 +1,287 @@
+// A command has ended: what it was becomes a record.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <ctime>
+
+#include "absl/strings/str_cat.h"
+#include "daemon/build/recorder_impl.h"
+#include "daemon/ingest/ingest_target.h"
+#include "daemon/ingest/unique_fd.h"
+
+namespace ocpwatch {
+
+namespace {
+
+// The end of a process is heard of a moment before its descriptors are closed.
+constexpr absl::Duration kLastWriterPatience = absl::Milliseconds(20);
+// What a command wrote to a file that it inherited and that is kept with the record.
+constexpr uint64_t kMaxFileOutput = uint64_t{1} << 30;
+
+int64_t UnixNs() {
+  timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return now.tv_sec * 1'000'000'000 + now.tv_nsec;
+}
+
+// `size` bytes of the file from `offset` on; empty if they cannot be read.
+std::string ReadPart(const std::string& path, uint64_t offset, uint64_t size) {
+  const UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  std::string bytes(size, '\0');
+  size_t done = 0;
+  while (done < size) {
+    const ssize_t part = pread(file.get(), bytes.data() + done, size - done, static_cast<off_t>(offset + done));
+    if (part <= 0) return "";
+    done += static_cast<size_t>(part);
+  }
+  return bytes;
+}
+
+}  // namespace
+
+bool BuildRecorder::Impl::AnyLives(const Scope& scope, FollowedModel model) const {
+  const auto lives = [&](uint32_t number) {
+    LiveProcess process;
+    return model.tracker.FindLive(number, &process) && process.pid != 0 && PidRuns(process.pid);
+  };
+  for (const uint32_t fork : scope.forks) {
+    if (lives(fork)) return true;
+  }
+  return std::any_of(scope.children.begin(), scope.children.end(),
+                     [&](const Scope* child) { return lives(child->process) || AnyLives(*child, model); });
+}
+
+Decisions BuildRecorder::Impl::OnProcessGone(uint32_t process, FollowedModel model) {
+  Decisions decisions;
+  if (const auto forked = forked_.find(process); forked != forked_.end()) {
+    forked->second->forks.erase(process);
+    forked_.erase(forked);
+  }
+  ForgetStart(process);
+  // One process may have executed several programs, one after the other: the last is the innermost.
+  std::vector<Scope*> ended;
+  for (const auto& [command, scope] : scopes_) {
+    if (scope->process == process) ended.push_back(scope.get());
+  }
+  std::sort(ended.begin(), ended.end(), [](const Scope* a, const Scope* b) { return a->command > b->command; });
+  for (Scope* scope : ended) End(scope, model, &decisions);
+  return decisions;
+}
+
+void BuildRecorder::Impl::End(Scope* scope, FollowedModel model, Decisions* decisions) {
+  // Children that nobody waited for, and that have ended all the same.
+  std::vector<Scope*> children(scope->children.begin(), scope->children.end());
+  std::sort(children.begin(), children.end(), [](const Scope* a, const Scope* b) { return a->command > b->command; });
+  if (AnyLives(*scope, model)) {
+    TaintUp(scope->parent, v1::Decision::REASON_OUTLIVED, "a process that it started went on after the end");
+    scope->Taint(v1::Decision::REASON_OUTLIVED, "a process that it started went on after the end");
+  }
+  for (Scope* child : children) {
+    if (scope->taint == v1::Decision::REASON_OUTLIVED) {
+      child->Taint(v1::Decision::REASON_OUTLIVED, "it went on after the end of what started it");
+    }
+    End(child, model, decisions);
+  }
+
+  TellDecision(scope, decisions);
+  v1::Decision decision;
+  decision.set_process(scope->process);
+  decision.set_command(scope->command);
+  decision.set_time_ns(model.trace.Find(scope->command)->end_ns);
+  decision.set_outcome(v1::Decision::OUTCOME_NOT_REUSABLE);
+  v1::ActionRecord record;
+  const bool made = MakeRecord(scope, model, &record);
+  if (scope->start.asked) {
+    if (made) {
+      decision.set_fingerprint(record.fingerprint());
+      if (const absl::Status status = store_.Put(std::move(record)); status.ok()) {
+        decision.set_outcome(v1::Decision::OUTCOME_KEPT);
+      } else {
+        scope->Taint(v1::Decision::REASON_BLOB,
+                     absl::StrCat("it could not be stored: ", std::string(status.message())));
+      }
+    }
+    if (decision.outcome() == v1::Decision::OUTCOME_NOT_REUSABLE) {
+      totals_.set_not_reusable(totals_.not_reusable() + 1);
+      decision.set_why(scope->taint);
+      decision.set_reason(scope->taint_text);
+      decision.set_path(scope->taint_path);
+    }
+    decisions->push_back(std::move(decision));
+  }
+  for (const uint32_t fork : scope->forks) forked_.erase(fork);
+  if (scope->parent != nullptr) scope->parent->children.erase(scope);
+  scopes_.erase(scope->command);
+}
+
+bool BuildRecorder::Impl::MakeRecord(Scope* scope, FollowedModel model, v1::ActionRecord* record) {
+  // The program that its process ended as says how it ended.
+  const Command* last = model.trace.Find(scope->command);
+  const Process* const process = model.tracker.processes().Find(scope->process);
+  if (last->end == v1::END_EXEC && process != nullptr) last = model.trace.Find(process->command);
+  AddOutputs(scope, record);
+  if (last == nullptr || last->end != v1::END_EXIT) {
+    const bool signal = last != nullptr && last->end == v1::END_SIGNAL;
+    TaintUp(scope, signal ? v1::Decision::REASON_SIGNAL : v1::Decision::REASON_UNSEEN,
+            signal ? absl::StrCat("it was ended by signal ", last->end_value) : "it is not known how it ended");
+  }
+  if (model.trace.Find(scope->command)->opaque != v1::OPAQUE_NONE) {
+    TaintUp(scope, v1::Decision::REASON_OPAQUE, "it could not be observed in full");
+  }
+  if (scope->taint != v1::Decision::REASON_NONE) return false;
+  if (!scope->start.asked) return false;
+  AddEffects(scope, model.trace, record);
+  AddObservations(scope, model.trace, record);
+  if (scope->taint != v1::Decision::REASON_NONE) return false;
+  record->set_fingerprint(scope->start.fingerprint);
+  *record->mutable_key() = scope->start.key;
+  record->set_exit_status(last->end_value);
+  record->set_duration_ns(static_cast<int64_t>(last->end_ns - scope->start_ns));
+  record->set_commands(scope->commands);
+  record->set_created_unix_ns(UnixNs());
+  record->set_session(setup_.header.id());
+  for (const std::string& path : scope->ignored) record->add_ignored(path);
+  return true;
+}
+
+void BuildRecorder::Impl::AddOutputs(Scope* scope, v1::ActionRecord* record) {
+  for (const OutputGroup& group : scope->start.outputs) {
+    v1::Output output;
+    for (const int32_t fd : group.fds) output.add_fds(fd);
+    if (group.kind == OpenDescriptor::Kind::kFile) {
+      const FileState state = StateOf(group.path, /*nofollow=*/false);
+      if (state.type != v1::FILE_REGULAR || state.stamp.ino != group.ino || state.stamp.size < group.start ||
+          state.stamp.size - group.start > kMaxFileOutput) {
+        scope->Taint(v1::Decision::REASON_CHANGED, "the file that its output went to was replaced or cut", group.path);
+        continue;
+      }
+      if (state.stamp.size == group.start) continue;
+      const std::string bytes = ReadPart(group.path, group.start, state.stamp.size - group.start);
+      const absl::StatusOr<Digest> digest = store_.PutBytes(bytes);
+      if (bytes.empty() || !digest.ok()) {
+        scope->Taint(v1::Decision::REASON_BLOB, "its output could not be stored", group.path);
+        continue;
+      }
+      *output.mutable_digest() = ToProto(*digest);
+      *record->add_outputs() = std::move(output);
+      continue;
+    }
+    if (!group.stream.has_value()) {
+      scope->Taint(v1::Decision::REASON_OTHER, "what it writes to its output could not be captured");
+      continue;
+    }
+    const Relay::Recorded recorded = setup_.relay->Finish(*group.stream, kLastWriterPatience);
+    if (!recorded.complete()) {
+      scope->Taint(v1::Decision::REASON_OTHER, !recorded.taken   ? "what it writes to its output could not be captured"
+                                               : !recorded.ended ? "something that it started still holds its output"
+                                                                 : "its output is too long to be kept");
+      continue;
+    }
+    if (recorded.size == 0) continue;
+    const absl::StatusOr<Digest> digest =
+        recorded.file.get() >= 0
+            ? store_.PutBytes(ReadPart(absl::StrCat("/proc/self/fd/", recorded.file.get()), 0, recorded.size))
+            : store_.PutBytes(recorded.bytes);
+    if (!digest.ok()) {
+      scope->Taint(v1::Decision::REASON_BLOB, "its output could not be stored");
+      continue;
+    }
+    *output.mutable_digest() = ToProto(*digest);
+    *record->add_outputs() = std::move(output);
+  }
+}
+
+void BuildRecorder::Impl::AddObservations(Scope* scope, const Trace& trace, v1::ActionRecord* record) {
+  const absl::flat_hash_set<std::string> own = OwnPaths(*record);
+  std::vector<std::pair<uint64_t, Seen*>> seen;
+  seen.reserve(scope->seen.size());
+  for (auto& [key, value] : scope->seen) seen.emplace_back(key, &value);
+  std::sort(seen.begin(), seen.end(), [](const auto& a, const auto& b) { return a.second->order < b.second->order; });
+  for (const auto& [key, value] : seen) {
+    const std::string& path = trace.Path(static_cast<PathId>(key >> 1));
+    v1::Observation& observation = *record->add_observations();
+    observation.set_path(path);
+    observation.set_nofollow((key & 1) != 0);
+    observation.set_type(value->type);
+    observation.set_replaced(value->replaced);
+    observation.set_idle_look(value->idle_look);
+    observation.set_error(value->error);
+    observation.set_target(value->target);
+    if (value->type == v1::FILE_ABSENT) continue;
+    observation.set_mode(value->stamp.mode & 07777);
+    observation.set_mode_counts((value->weight & kMode) != 0);
+    observation.set_status((value->weight & kStatus) != 0);
+    if (value->listing != nullptr) {
+      observation.set_listing(true);
+      *observation.mutable_digest() = ToProto(DigestOf(*value->listing, [&](const std::string& name) {
+        return own.contains(path == "/" ? path + name : absl::StrCat(path, "/", name));
+      }));
+    }
+    if (value->type != v1::FILE_REGULAR) continue;
+    observation.set_content((value->weight & kContent) != 0);
+    observation.set_times((value->weight & kTimes) != 0 && scope->commands == 1);
+    observation.set_size(value->stamp.size);
+    observation.set_mtime_ns(value->stamp.mtime_ns);
+    if (value->version == nullptr) continue;
+    Resolve(value->version.get());
+    if (value->version->digest.has_value()) {
+      *observation.mutable_digest() = ToProto(*value->version->digest);
+    } else if (observation.content()) {
+      scope->Taint(v1::Decision::REASON_CHANGED, "a file that it read was changed before its content could be taken",
+                   path);
+    }
+  }
+}
+
+void BuildRecorder::Impl::AddEffects(Scope* scope, const Trace& trace, v1::ActionRecord* record) {
+  std::vector<std::pair<PathId, const Change*>> changes;
+  changes.reserve(scope->changed.size());
+  for (const auto& [path, change] : scope->changed) changes.emplace_back(path, &change);
+  std::sort(changes.begin(), changes.end(),
+            [](const auto& a, const auto& b) { return a.second->order < b.second->order; });
+  absl::flat_hash_map<std::pair<uint64_t, uint64_t>, std::string> inodes;
+  for (const auto& [id, change] : changes) {
+    const std::string& path = trace.Path(id);
+    const FileState state = StateOf(path, /*nofollow=*/true);
+    const auto link = scope->seen.find(Scope::Key(id, true));
+    const auto followed = scope->seen.find(Scope::Key(id, false));
+    const bool was_absent = (link == scope->seen.end() || link->second.type == v1::FILE_ABSENT) &&
+                            (followed == scope->seen.end() || followed->second.type == v1::FILE_ABSENT);
+    if (state.type == v1::FILE_ABSENT && was_absent) continue;  // It came and went.
+    v1::Effect effect;
+    effect.set_path(path);
+    effect.set_type(state.type);
+    effect.set_mode(state.stamp.mode & 07777);
+    effect.set_mode_set(change->mode_set);
+    effect.set_in_place(change->in_place);
+    if (state.type == v1::FILE_SYMLINK) effect.set_target(state.target);
+    if (state.type == v1::FILE_REGULAR) {
+      if (change->times_set) {
+        effect.set_times_set(true);
+        effect.set_mtime_ns(state.stamp.mtime_ns);
+      }
+      if (state.links > 1) {
+        std::string& first = inodes[{state.stamp.dev, state.stamp.ino}];
+        if (!first.empty()) {
+          effect.set_link_to(first);
+        } else if (change->linked_from != kNoPath) {
+          const FileState source = StateOf(trace.Path(change->linked_from), /*nofollow=*/true);
+          if (source.type == v1::FILE_REGULAR && source.stamp.ino == state.stamp.ino) {
+            effect.set_link_to(trace.Path(change->linked_from));
+          }
+        }
+        if (first.empty()) first = path;
+      }
+      const absl::StatusOr<Digest> digest = store_.DigestOfPath(path, state.stamp, /*keep=*/true);
+      if (!digest.ok()) {
+        scope->Taint(v1::Decision::REASON_CHANGED, "what it made was changed before it could be stored", path);
+        return;
+      }
+      *effect.mutable_digest() = ToProto(*digest);
+    }
+    *record->add_effects() = std::move(effect);
+  }
+}
+
+}  // namespace ocpwatch

@@ -1,0 +1,341 @@
+// Before a command is executed: does it have to be?
+#include <unistd.h>
+
+#include <algorithm>
+#include <ctime>
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+#include "daemon/build/recorder_impl.h"
+#include "daemon/build/restore.h"
+
+namespace ocpwatch {
+
+namespace {
+
+uint64_t MonotonicNs() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
+}
+
+v1::Decision NewDecision(uint32_t process, v1::Decision::Outcome outcome, const Mismatch& why) {
+  v1::Decision decision;
+  decision.set_process(process);
+  decision.set_time_ns(MonotonicNs());
+  decision.set_outcome(outcome);
+  decision.set_why(why.reason);
+  decision.set_reason(why.text);
+  decision.set_path(why.path);
+  return decision;
+}
+
+v1::Decision ReusedDecision(uint32_t process, const StoredAction& action) {
+  v1::Decision decision = NewDecision(process, v1::Decision::OUTCOME_REUSED, {});
+  decision.set_exit_status(action.record.exit_status());
+  decision.set_saved_ns(action.record.duration_ns());
+  decision.set_commands(action.record.commands());
+  decision.set_fingerprint(action.record.fingerprint());
+  return decision;
+}
+
+bool HasOutputs(const v1::ActionRecord& record, Store* store) {
+  return std::all_of(record.outputs().begin(), record.outputs().end(),
+                     [&](const v1::Output& output) { return store->HasBlob(FromProto(output.digest())); });
+}
+
+// Longer paths of blobs do not fit an answer; see kReplyBytes.
+constexpr int kMaxWords = 2;
+
+}  // namespace
+
+bool BuildRecorder::Impl::NeverReused(const std::string& executable) const {
+  const std::string name = std::filesystem::path(executable).filename();
+  const auto& never = setup_.configuration.never_reused();
+  return std::find(never.begin(), never.end(), name) != never.end();
+}
+
+v1::Fingerprint BuildRecorder::Impl::RootKey(std::vector<OpenDescriptor>* open) const {
+  const v1::RunRequest::Start& start = setup_.start;
+  v1::Fingerprint key;
+  *key.mutable_argv() = start.argv();
+  key.set_cwd(start.cwd());
+  *key.mutable_environment() = start.environment();
+  key.set_umask(start.umask());
+  key.set_executable(start.program());
+  *open = AfterExec(DescriptorsOf(start.client_pid()));
+  Describe(*open, &key);
+  Settle(ignored_environment_, &key);
+  return key;
+}
+
+std::shared_ptr<const StoredAction> BuildRecorder::Impl::TryWhole(Decisions* decisions) {
+  Start start;
+  start.key = RootKey(&start.open);
+  start.fingerprint = FingerprintOf(start.key);
+  start.asked = true;
+  Mismatch why;
+  std::shared_ptr<const StoredAction> hit;
+  for (const auto& action : store_.Find(start.fingerprint)) {
+    Present present(&store_);
+    std::optional<Mismatch> mismatch = present.FirstMismatch(action->record, /*whole=*/true);
+    if (!mismatch.has_value() && !HasOutputs(action->record, &store_)) {
+      mismatch = Mismatch{v1::Decision::REASON_BLOB, "", "what it wrote is not in the store any more"};
+    }
+    if (!mismatch.has_value()) {
+      bool changed = false;
+      if (setup_.start.dry_run() || Restore(action->record, Untouched::kKeepTimes, &store_, &changed).ok()) {
+        hit = action;
+        break;
+      }
+      mismatch = Mismatch{v1::Decision::REASON_BLOB, "", "what it made could not be put back"};
+    }
+    if (why.reason == v1::Decision::REASON_NONE) why = *std::move(mismatch);
+  }
+  store_.NoteBuild(hit != nullptr);
+  if (hit != nullptr) {
+    store_.NoteHit(hit->id, hit->record.duration_ns());
+    totals_.set_reused(totals_.reused() + std::max(1u, hit->record.commands()));
+    totals_.set_saved_ns(totals_.saved_ns() + hit->record.duration_ns());
+    decisions->push_back(ReusedDecision(1, *hit));
+    return hit;
+  }
+  if (why.reason == v1::Decision::REASON_NONE) why = ExplainNew(start.key);
+  totals_.set_ran(totals_.ran() + 1);
+  start.decision = NewDecision(1, v1::Decision::OUTCOME_RAN, why);
+  start.decision.set_fingerprint(start.fingerprint);
+  starts_[1] = std::move(start);
+  return nullptr;
+}
+
+std::vector<v1::Substitute> BuildRecorder::Impl::PrepareCommand() {
+  google::protobuf::RepeatedPtrField<v1::Substitute> substitutes;
+  const auto start = starts_.find(1);
+  if (start == starts_.end()) return {};
+  start->second.outputs = GroupOutputs(start->second.open);
+  Substitute(setup_.start.client_pid(), start->second.open, &start->second.outputs, &substitutes);
+  return {substitutes.begin(), substitutes.end()};
+}
+
+std::vector<OutputGroup> BuildRecorder::Impl::GroupOutputs(const std::vector<OpenDescriptor>& open) {
+  using Kind = OpenDescriptor::Kind;
+  std::vector<OutputGroup> groups;
+  for (const OpenDescriptor& descriptor : open) {
+    const bool can_hold_words = descriptor.kind == Kind::kPipe || descriptor.kind == Kind::kTerminal ||
+                                descriptor.kind == Kind::kSocket || descriptor.kind == Kind::kFile;
+    if (!descriptor.writable() || !can_hold_words || descriptor.fd == STDIN_FILENO) continue;
+    const auto same = std::find_if(groups.begin(), groups.end(), [&](const OutputGroup& group) {
+      return group.kind == descriptor.kind && group.dev == descriptor.dev && group.ino == descriptor.ino;
+    });
+    if (same != groups.end()) {
+      same->fds.push_back(descriptor.fd);
+      continue;
+    }
+    // A pipe that is not its output or error is somebody's means of talking: a jobserver's. Its use is noticed.
+    if (descriptor.fd > STDERR_FILENO && descriptor.kind != Kind::kFile) continue;
+    OutputGroup group;
+    group.fds = {descriptor.fd};
+    group.kind = descriptor.kind;
+    group.dev = descriptor.dev;
+    group.ino = descriptor.ino;
+    if (descriptor.kind == Kind::kFile) {
+      group.path = descriptor.path;
+      const FileState state = StateOf(descriptor.path, /*nofollow=*/false);
+      group.start = state.type == v1::FILE_REGULAR ? state.stamp.size : 0;
+    }
+    groups.push_back(std::move(group));
+  }
+  return groups;
+}
+
+void BuildRecorder::Impl::Substitute(int32_t pid, const std::vector<OpenDescriptor>& open,
+                                     std::vector<OutputGroup>* groups,
+                                     google::protobuf::RepeatedPtrField<v1::Substitute>* substitutes) {
+  if (setup_.relay == nullptr) return;
+  for (OutputGroup& group : *groups) {
+    if (group.kind == OpenDescriptor::Kind::kFile) continue;
+    const auto first = std::find_if(
+        open.begin(), open.end(), [&](const OpenDescriptor& descriptor) { return descriptor.fd == group.fds.front(); });
+    const absl::StatusOr<Relay::Stream> stream = setup_.relay->Open(pid, first->source_fd);
+    if (!stream.ok()) continue;
+    group.stream = stream->id;
+    v1::Substitute& substitute = *substitutes->Add();
+    for (const int32_t fd : group.fds) substitute.add_fds(fd);
+    substitute.set_path(stream->path);
+  }
+}
+
+void BuildRecorder::Impl::ForgetStart(uint32_t process) {
+  const auto start = starts_.find(process);
+  if (start == starts_.end()) return;
+  for (const OutputGroup& group : start->second.outputs) {
+    if (group.stream.has_value()) setup_.relay->Cancel(*group.stream);
+  }
+  starts_.erase(start);
+}
+
+Mismatch BuildRecorder::Impl::ExplainNew(const v1::Fingerprint& key) {
+  const auto similar = store_.FindSimilar(key, 1);
+  if (similar.empty()) return {v1::Decision::REASON_NEW, "", "has never run before"};
+  Mismatch why;
+  why.text = DifferenceOf(key, similar.front()->record.key(), &why.reason, &why.path);
+  if (why.reason == v1::Decision::REASON_NONE) return {v1::Decision::REASON_NEW, "", "has never run before"};
+  return why;
+}
+
+v1::Reply BuildRecorder::Impl::DecideExec(Scope* parent, const v1::Frame& frame, const Applied& applied,
+                                          FollowedModel model, Decisions* decisions) {
+  v1::Reply proceed;
+  proceed.mutable_proceed();
+  const v1::BeforeCall& call = frame.before();
+  const bool spawn = OpOf(call.function()) == v1::OP_SPAWN;
+  const uint32_t number = spawn ? call.child() : frame.process();
+  const Process* const caller = model.tracker.processes().Find(frame.process());
+  const Process* const subject = model.tracker.processes().Find(number);
+  const auto asked = requests_.find(uint64_t{frame.process()} << 32 | call.id());
+  if (asked == requests_.end() || caller == nullptr || subject == nullptr) return proceed;
+  const Request request = std::move(asked->second);
+  requests_.erase(asked);
+  // A candidate along PATH that is not there has no arguments.
+  if (request.argv.empty() || applied.path == kNoPath) return proceed;
+  const std::string executable = model.trace.Path(applied.path);
+  if (StateOf(executable, /*nofollow=*/false).type != v1::FILE_REGULAR) return proceed;
+
+  // Whoever starts it was there before: what it has said comes first, and its own forks do not count as going on.
+  Start start;
+  v1::Fingerprint& key = start.key;
+  key.mutable_argv()->Assign(request.argv.begin(), request.argv.end());
+  key.mutable_environment()->Assign(request.environment.begin(), request.environment.end());
+  key.set_cwd(model.trace.Path(subject->cwd));
+  key.set_executable(executable);
+  const int32_t pid = caller->pid != 0 ? caller->pid : applied.pid;
+  if (pid == 0) return proceed;
+  std::vector<OpenDescriptor> open = DescriptorsOf(pid);
+  if (spawn && caller->actions != nullptr && call.object() != 0) {
+    if (const auto actions = caller->actions->find(call.object()); actions != caller->actions->end()) {
+      open = AfterActions(std::move(open), actions->second, model.trace.Path(caller->cwd));
+    }
+  }
+  start.open = AfterExec(std::move(open));
+  Describe(start.open, &key);
+  Settle(ignored_environment_, &key);
+  start.fingerprint = FingerprintOf(key);
+  start.asked = true;
+
+  Mismatch why;
+  if (call.opaque() != v1::OPAQUE_NONE) {
+    why = {v1::Decision::REASON_OPAQUE, executable, "cannot be observed"};
+  } else if (NeverReused(executable)) {
+    why = {v1::Decision::REASON_CONFIGURED, executable, "is never reused, says the configuration"};
+  } else {
+    for (const auto& action : store_.Find(start.fingerprint)) {
+      Mismatch mismatch;
+      if (TryReuse(parent, *action, &mismatch, model)) {
+        const v1::ActionRecord& record = action->record;
+        store_.NoteHit(action->id, record.duration_ns());
+        totals_.set_reused(totals_.reused() + std::max(1u, record.commands()));
+        totals_.set_saved_ns(totals_.saved_ns() + record.duration_ns());
+        for (Scope* above = parent; above != nullptr; above = above->parent) above->commands += record.commands();
+        decisions->push_back(ReusedDecision(number, *action));
+        v1::Reply reply;
+        reply.mutable_kill()->set_exit_status(record.exit_status());
+        for (const v1::Output& output : record.outputs()) {
+          if (output.digest().size() == 0) continue;
+          v1::Words& words = *reply.mutable_kill()->add_words();
+          words.set_fd(output.fds(0));
+          words.set_path(store_.BlobPath(FromProto(output.digest())));
+        }
+        return reply;
+      }
+      if (why.reason == v1::Decision::REASON_NONE) why = std::move(mismatch);
+    }
+    store_.NoteMiss();
+    if (why.reason == v1::Decision::REASON_NONE) why = ExplainNew(key);
+  }
+  totals_.set_ran(totals_.ran() + 1);
+  start.outputs = GroupOutputs(start.open);
+  Substitute(pid, start.open, &start.outputs, proceed.mutable_proceed()->mutable_substitutes());
+  start.decision = NewDecision(number, v1::Decision::OUTCOME_RAN, why);
+  start.decision.set_fingerprint(start.fingerprint);
+  starts_[number] = std::move(start);
+  return proceed;
+}
+
+bool BuildRecorder::Impl::TryReuse(Scope* parent, const StoredAction& action, Mismatch* why, FollowedModel model) {
+  const v1::ActionRecord& record = action.record;
+  Trace& trace = model.trace;
+  Present present(&store_);
+  if (std::optional<Mismatch> mismatch = present.FirstMismatch(record, /*whole=*/false)) {
+    *why = *std::move(mismatch);
+    return false;
+  }
+  if (!HasOutputs(record, &store_) || record.outputs_size() > kMaxWords) {
+    *why = {v1::Decision::REASON_BLOB, "", "what it wrote is not in the store any more"};
+    return false;
+  }
+  // Nobody who runs beside it may be at work on what it reads or writes.
+  const auto busy = [&](const std::string& path) {
+    const auto writer = writers_.find(trace.Intern(path));
+    return writer != writers_.end() && Unordered(*parent, writer->second, trace);
+  };
+  for (const v1::Effect& effect : record.effects()) {
+    if (!busy(effect.path())) continue;
+    *why = {v1::Decision::REASON_HAZARD, effect.path(), "is being written by another command"};
+    return false;
+  }
+  for (const v1::Observation& observation : record.observations()) {
+    if (!busy(observation.path())) continue;
+    *why = {v1::Decision::REASON_HAZARD, observation.path(), "is being written by another command"};
+    return false;
+  }
+  for (const v1::Effect& effect : record.effects()) SettleReaders(StateOf(effect.path(), /*nofollow=*/true));
+
+  // What it would have learnt, those above have learnt.
+  std::vector<std::pair<const v1::Observation*, Seen>> learnt;
+  for (const v1::Observation& observation : record.observations()) {
+    const FileState& state = present.State(observation.path(), observation.nofollow());
+    Seen seen;
+    seen.type = state.type;
+    seen.stamp = state.stamp;
+    seen.error = state.error;
+    seen.target = observation.target();
+    seen.replaced = observation.replaced();
+    if (observation.content()) seen.weight |= kContent;
+    if (observation.status()) seen.weight |= kStatus;
+    if (observation.mode_counts()) seen.weight |= kMode;
+    if (observation.times()) seen.weight |= kTimes;
+    if (state.type == v1::FILE_REGULAR) {
+      seen.version = VersionOf(trace.Intern(observation.path()), state.stamp, trace);
+      if (!seen.version->digest.has_value() && observation.content()) {
+        seen.version->digest = FromProto(observation.digest());
+      }
+    }
+    if (observation.listing()) {
+      seen.weight |= kListing;
+      seen.listing = std::make_shared<const Listing>(List(observation.path()));
+    }
+    learnt.emplace_back(&observation, std::move(seen));
+  }
+  bool changed = false;
+  if (const absl::Status status = Restore(record, Untouched::kNewTimes, &store_, &changed); !status.ok()) {
+    if (absl::IsDataLoss(status) || absl::IsNotFound(status)) store_.Forget(action.id);
+    *why = {v1::Decision::REASON_BLOB, "",
+            absl::StrCat("what it made could not be put back: ", std::string(status.message()))};
+    return false;
+  }
+  for (auto& [observation, seen] : learnt) {
+    Observe(parent, trace.Intern(observation->path()), observation->nofollow(), std::move(seen), trace);
+  }
+  for (const v1::Effect& effect : record.effects()) {
+    Change change;
+    change.mode_set = effect.mode_set();
+    change.times_set = effect.times_set();
+    change.in_place = effect.in_place();
+    change.is_directory = effect.type() == v1::FILE_DIRECTORY;
+    if (!effect.link_to().empty()) change.linked_from = trace.Intern(effect.link_to());
+    MarkChanged(parent, trace.Intern(effect.path()), change, &trace);
+  }
+  return true;
+}
+
+}  // namespace ocpwatch

@@ -1,0 +1,142 @@
+// The inside of BuildRecorder, for its own files: recorder.cc (frames, scopes), recorder_observe.cc (what is learnt),
+// recorder_calls.cc (what each call says), recorder_change.cc (before and after a change), recorder_exec.cc
+// (decisions), recorder_end.cc (records). See recorder.h.
+#ifndef OCPWATCH_DAEMON_BUILD_RECORDER_IMPL_H_
+#define OCPWATCH_DAEMON_BUILD_RECORDER_IMPL_H_
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "daemon/build/fingerprint.h"
+#include "daemon/build/holds.h"
+#include "daemon/build/recorder.h"
+#include "daemon/build/scope.h"
+#include "ocpwatch/v1/functions.pb.h"
+
+namespace ocpwatch {
+
+class BuildRecorder::Impl {
+ public:
+  explicit Impl(BuildSetup setup);
+
+  std::shared_ptr<const StoredAction> TryWhole(Decisions* decisions);
+  std::vector<v1::Substitute> PrepareCommand();
+  v1::BuildTotals Totals() const { return totals_; }
+  Decisions OnFrame(const v1::Frame& frame, const Applied& applied, FollowedModel model);
+  v1::Reply Decide(const v1::Frame& frame, FollowedModel model, Decisions* decisions);
+  void OnDamage(uint32_t process, FollowedModel model);
+  void OnCommandStarted(CommandId command, FollowedModel model);
+  Decisions OnProcessGone(uint32_t process, FollowedModel model);
+  Decisions OnSessionEnd(FollowedModel model);
+
+ private:
+  using Reason = v1::Decision::Reason;
+
+  // What was there before a change, from its BeforeCall to its AfterCall.
+  struct Before {
+    PathId path = kNoPath;
+    PathId path2 = kNoPath;
+    FileState state;
+    FileState state2;
+    std::vector<std::string> tree;  // Of a directory that is renamed: what is below it.
+  };
+  // An exec or spawn of which not all arguments have come, or whose program has not started.
+  struct Request {
+    std::vector<std::string> argv;
+    std::vector<std::string> environment;
+  };
+
+  // ---- recorder.cc
+  v1::Op OpOf(uint32_t function) const { return function < ops_.size() ? ops_[function] : v1::OP_NONE; }
+  Scope* ScopeOf(CommandId command) const;
+  void OnFork(Scope* scope, uint32_t child);
+  void OnImage(Scope* scope, const v1::Proc& proc, FollowedModel model);
+  // Whether the two run side by side, neither above the other.
+  bool Unordered(const Scope& scope, CommandId other, const Trace& trace) const;
+  // Why it ran, once its command has a number.
+  static void TellDecision(Scope* scope, Decisions* decisions);
+  // Taints the scope and all above it.
+  static void TaintUp(Scope* scope, Reason reason, const std::string& text, const std::string& path = "");
+
+  // ---- recorder_observe.cc
+  // False for what lies below /proc, /dev and the like; then it is noted for people.
+  bool Counts(Scope* scope, const std::string& path);
+  // The path that the kernel means, where the call's own has a `..` behind a symbolic link.
+  PathId Physical(PathId path, std::string_view spelled, int64_t fd, Trace* trace);
+  void Observe(Scope* scope, PathId path, bool nofollow, Seen seen, const Trace& trace);
+  void ObserveState(Scope* scope, PathId path, bool nofollow, const FileState& state, uint32_t weight,
+                    const Trace& trace);
+  void ObserveNow(Scope* scope, PathId path, bool nofollow, uint32_t weight, const Trace& trace);
+  // A look-up that failed.
+  void ObserveError(Scope* scope, PathId path, bool nofollow, int32_t error, const Trace& trace);
+  std::shared_ptr<Version> VersionOf(PathId path, const FileStamp& stamp, const Trace& trace);
+  // Whoever has read the file and has no digest yet gets it now.
+  void SettleReaders(const FileState& state);
+  void Resolve(Version* version);
+  bool IsUnderMade(const Scope& scope, PathId path, Trace* trace) const;
+  void CheckReadHazard(Scope* scope, PathId path, const Trace& trace);
+
+  // ---- recorder_calls.cc
+  void OnAfter(Scope* scope, const v1::Frame& frame, const Applied& applied, FollowedModel model);
+  void OnOpened(Scope* scope, const v1::AfterCall& call, PathId path, FollowedModel model);
+  void OnInheritedUse(Scope* scope, uint32_t process, int32_t fd, bool read, FollowedModel model);
+
+  // ---- recorder_change.cc
+  static bool Changes(v1::Op op, uint32_t flags);
+  void BeforeChange(Scope* scope, v1::Op op, const v1::BeforeCall& call, uint32_t process, FollowedModel model);
+  void AfterChange(Scope* scope, v1::Op op, const v1::AfterCall& call, const Before& before, FollowedModel model);
+  // The path is about to be changed: what is there counts by `weight` for all who have not seen it yet.
+  FileState LookBefore(Scope* scope, PathId path, bool nofollow, uint32_t weight, bool replaced, uint32_t process,
+                       const Trace& trace);
+  void MarkChanged(Scope* scope, PathId path, const Change& change, Trace* trace);
+
+  // ---- recorder_exec.cc
+  v1::Reply DecideExec(Scope* parent, const v1::Frame& frame, const Applied& applied, FollowedModel model,
+                       Decisions* decisions);
+  bool TryReuse(Scope* parent, const StoredAction& action, Mismatch* why, FollowedModel model);
+  // Why there is no record that fits.
+  Mismatch ExplainNew(const v1::Fingerprint& key);
+  std::vector<OutputGroup> GroupOutputs(const std::vector<OpenDescriptor>& open);
+  void Substitute(int32_t pid, const std::vector<OpenDescriptor>& open, std::vector<OutputGroup>* groups,
+                  google::protobuf::RepeatedPtrField<v1::Substitute>* substitutes);
+  void ForgetStart(uint32_t process);
+  bool NeverReused(const std::string& executable) const;
+  v1::Fingerprint RootKey(std::vector<OpenDescriptor>* open) const;
+
+  // ---- recorder_end.cc
+  void End(Scope* scope, FollowedModel model, Decisions* decisions);
+  bool AnyLives(const Scope& scope, FollowedModel model) const;
+  bool MakeRecord(Scope* scope, FollowedModel model, v1::ActionRecord* record);
+  void AddObservations(Scope* scope, const Trace& trace, v1::ActionRecord* record);
+  void AddEffects(Scope* scope, const Trace& trace, v1::ActionRecord* record);
+  void AddOutputs(Scope* scope, v1::ActionRecord* record);
+
+  const BuildSetup setup_;
+  Store& store_;
+  const IgnoredEnvironment ignored_environment_;
+  std::vector<v1::Op> ops_;  // By FunctionId.
+  v1::BuildTotals totals_;
+  uint64_t order_ = 0;
+  Applied last_applied_;  // Of the frame that Decide is asked about.
+
+  absl::flat_hash_map<CommandId, std::unique_ptr<Scope>> scopes_;
+  absl::flat_hash_map<uint32_t, Start> starts_;         // By the number of the process that will be the command.
+  absl::flat_hash_map<uint32_t, uint32_t> exec_calls_;  // Process of an exec -> the process that will be the command.
+  absl::flat_hash_map<uint64_t, Request> requests_;     // By process << 32 | call.
+  absl::flat_hash_map<uint64_t, Before> befores_;       // Likewise.
+  absl::flat_hash_map<uint32_t, Scope*> forked_;        // Process number -> the scope that it was forked in.
+  absl::flat_hash_map<PathId, std::shared_ptr<Version>> versions_;
+  // By device and inode: those without a digest.
+  absl::flat_hash_map<std::pair<uint64_t, uint64_t>, std::vector<std::shared_ptr<Version>>> unhashed_;
+  absl::flat_hash_map<PathId, CommandId> writers_;            // Who changed it last.
+  absl::flat_hash_map<std::string, std::string> real_paths_;  // Of prefixes before a `..`.
+};
+
+}  // namespace ocpwatch
+
+#endif  // OCPWATCH_DAEMON_BUILD_RECORDER_IMPL_H_

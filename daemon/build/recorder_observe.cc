@@ -1,0 +1,185 @@
+// What a command learns of a path, and what has to be known for it to hold again.
+#include <fcntl.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "absl/strings/str_cat.h"
+#include "daemon/build/recorder_impl.h"
+#include "daemon/session/path.h"
+
+namespace ocpwatch {
+
+namespace {
+
+bool IsBelow(std::string_view path, std::string_view directory) {
+  return path.starts_with(directory) && (path.size() == directory.size() || path[directory.size()] == '/');
+}
+
+// What there is of the kernel's making: it differs from one moment to the next, and nobody's output is meant to.
+constexpr std::string_view kNeverCount[] = {"/proc", "/sys", "/dev"};
+constexpr std::string_view kSharedMemory = "/dev/shm";
+constexpr size_t kMaxIgnoredNotes = 50;
+
+// Directories change whenever something is made in them; of a file nothing may have changed between two looks.
+bool IsSame(const Seen& seen, const Seen& now) {
+  if (seen.error != now.error || seen.type != now.type) return false;
+  if (seen.type != v1::FILE_REGULAR)
+    return seen.type == v1::FILE_ABSENT || seen.target.empty() || now.target.empty() || seen.target == now.target;
+  return seen.stamp.ino == now.stamp.ino && seen.stamp.size == now.stamp.size &&
+         seen.stamp.mtime_ns == now.stamp.mtime_ns;
+}
+
+}  // namespace
+
+bool BuildRecorder::Impl::Counts(Scope* scope, const std::string& path) {
+  const auto below = [&](std::string_view directory) { return IsBelow(path, directory); };
+  const bool counts =
+      (!std::any_of(std::begin(kNeverCount), std::end(kNeverCount), below) || below(kSharedMemory)) &&
+      !std::any_of(setup_.configuration.ignored_paths().begin(), setup_.configuration.ignored_paths().end(), below);
+  if (counts) return true;
+  if (path == "/dev/tty") TaintUp(scope, v1::Decision::REASON_TERMINAL, "it used the terminal", path);
+  if (path != "/dev/null") {
+    for (Scope* above = scope; above != nullptr && above->ignored.size() < kMaxIgnoredNotes; above = above->parent) {
+      if (!above->ignored.insert(path).second) break;
+    }
+  }
+  return false;
+}
+
+PathId BuildRecorder::Impl::Physical(PathId path, std::string_view spelled, int64_t fd, Trace* trace) {
+  size_t dots = spelled.rfind("..");
+  while (dots != std::string_view::npos) {
+    const bool starts = dots == 0 || spelled[dots - 1] == '/';
+    const bool ends = dots + 2 == spelled.size() || spelled[dots + 2] == '/';
+    if (starts && ends) break;
+    dots = dots == 0 ? std::string_view::npos : spelled.rfind("..", dots - 1);
+  }
+  // Relative to a directory's descriptor: that it was reached by way of links is not known here.
+  if (dots == std::string_view::npos || spelled.front() != '/' || fd != AT_FDCWD) return path;
+  const std::string prefix(spelled.substr(0, dots + 2));
+  auto [known, fresh] = real_paths_.try_emplace(prefix);
+  if (fresh) known->second = RealPath(prefix);
+  std::string resolved;
+  if (!ResolvePath("/", "/", absl::StrCat(known->second, std::string(spelled.substr(dots + 2))), &resolved))
+    return path;
+  // Only where the spelling misleads: else the program's own spelling is kept.
+  return RealPath(trace->Path(path)) == RealPath(resolved) ? path : trace->Intern(resolved);
+}
+
+std::shared_ptr<Version> BuildRecorder::Impl::VersionOf(PathId path, const FileStamp& stamp, const Trace& trace) {
+  std::shared_ptr<Version>& version = versions_[path];
+  if (version != nullptr && version->stamp == stamp && !version->lost) return version;
+  version = std::make_shared<Version>(Version{trace.Path(path), stamp, std::nullopt, false});
+  version->digest = store_.KnownDigest(version->path, stamp);
+  if (!version->digest.has_value()) unhashed_[{stamp.dev, stamp.ino}].push_back(version);
+  return version;
+}
+
+void BuildRecorder::Impl::Resolve(Version* version) {
+  if (version->digest.has_value() || version->lost) return;
+  const absl::StatusOr<Digest> digest = store_.DigestOfPath(version->path, version->stamp, /*keep=*/false);
+  if (digest.ok()) {
+    version->digest = *digest;
+  } else {
+    version->lost = true;
+  }
+}
+
+void BuildRecorder::Impl::SettleReaders(const FileState& state) {
+  if (state.type != v1::FILE_REGULAR) return;
+  const auto found = unhashed_.find({state.stamp.dev, state.stamp.ino});
+  if (found == unhashed_.end()) return;
+  for (const std::shared_ptr<Version>& version : found->second) {
+    if (version.use_count() > 1) Resolve(version.get());
+  }
+  unhashed_.erase(found);
+}
+
+bool BuildRecorder::Impl::IsUnderMade(const Scope& scope, PathId path, Trace* trace) const {
+  if (scope.made_directories.empty()) return false;
+  const std::string& name = trace->Path(path);
+  for (size_t slash = name.rfind('/'); slash != 0 && slash != std::string::npos; slash = name.rfind('/', slash - 1)) {
+    if (scope.made_directories.contains(trace->Intern(name.substr(0, slash)))) return true;
+  }
+  return false;
+}
+
+void BuildRecorder::Impl::Observe(Scope* scope, PathId path, bool nofollow, Seen seen, const Trace& trace) {
+  seen.order = ++order_;
+  for (; scope != nullptr; scope = scope->parent) {
+    // What it made itself is nothing that it finds; and who is above has made it too.
+    if (scope->changed.contains(path) || IsUnderMade(*scope, path, const_cast<Trace*>(&trace))) return;
+    const auto [found, fresh] = scope->seen.try_emplace(Scope::Key(path, nofollow), seen);
+    if (fresh) continue;
+    Seen& before = found->second;
+    if (!IsSame(before, seen)) {
+      scope->Taint(v1::Decision::REASON_CHANGED, "a file was changed by others while it ran", trace.Path(path));
+      continue;
+    }
+    before.weight |= seen.weight;
+    before.replaced = before.replaced && seen.replaced;
+    if (before.only_by != seen.only_by) before.only_by = 0;
+    if (seen.target.size() > before.target.size()) before.target = seen.target;
+    if (seen.listing != nullptr && before.listing == nullptr) before.listing = seen.listing;
+    if (before.version == nullptr) before.version = seen.version;
+  }
+}
+
+void BuildRecorder::Impl::ObserveState(Scope* scope, PathId path, bool nofollow, const FileState& state,
+                                       uint32_t weight, const Trace& trace) {
+  Seen seen;
+  seen.type = state.type;
+  seen.weight = weight;
+  seen.stamp = state.stamp;
+  seen.error = state.error;
+  if (state.type == v1::FILE_SYMLINK) seen.target = state.target;
+  if (state.type == v1::FILE_REGULAR && (weight & (kContent | kStatus)) != 0) {
+    seen.version = VersionOf(path, state.stamp, trace);
+    CheckReadHazard(scope, path, trace);
+  }
+  if (state.type == v1::FILE_DIRECTORY && (weight & kListing) != 0) {
+    seen.listing = std::make_shared<const Listing>(List(trace.Path(path)));
+  }
+  Observe(scope, path, nofollow, std::move(seen), trace);
+}
+
+void BuildRecorder::Impl::ObserveNow(Scope* scope, PathId path, bool nofollow, uint32_t weight, const Trace& trace) {
+  ObserveState(scope, path, nofollow, StateOf(trace.Path(path), nofollow), weight, trace);
+}
+
+void BuildRecorder::Impl::ObserveError(Scope* scope, PathId path, bool nofollow, int32_t error, const Trace& trace) {
+  if (error == ENOENT || error == ENOTDIR) {
+    // Where something is there for all that, in the middle of a path say, it is that which was looked at.
+    const FileState state = StateOf(trace.Path(path), nofollow);
+    Seen seen;
+    if (error == ENOTDIR && state.type != v1::FILE_ABSENT) {
+      seen.type = state.type;
+      seen.stamp = state.stamp;
+    }
+    return Observe(scope, path, nofollow, std::move(seen), trace);
+  }
+  if (error == EACCES || error == EPERM || error == EEXIST || error == EISDIR || error == EINVAL || error == ENODATA ||
+      error == ENOTSUP || error == EROFS || error == ETXTBSY || error == ENOTEMPTY || error == ENOEXEC ||
+      error == ENXIO) {
+    return ObserveNow(scope, path, nofollow, kMode, trace);
+  }
+  TaintUp(scope, v1::Decision::REASON_OTHER, "a call failed for a reason that may not come again", trace.Path(path));
+}
+
+void BuildRecorder::Impl::CheckReadHazard(Scope* scope, PathId path, const Trace& trace) {
+  const auto writer = writers_.find(path);
+  if (writer == writers_.end() || !Unordered(*scope, writer->second, trace)) return;
+  const Command* const other = trace.Find(writer->second);
+  const std::string& name = trace.Path(path);
+  totals_.add_hazards(absl::StrCat(name, " was read while a command that writes it ran"));
+  scope->Taint(v1::Decision::REASON_HAZARD, "a command that runs at the same time writes a file that it reads", name);
+  if (other != nullptr) {
+    if (Scope* const their_scope = ScopeOf(other->id)) {
+      their_scope->Taint(v1::Decision::REASON_HAZARD,
+                         "a command that runs at the same time reads a file that it writes", name);
+    }
+  }
+}
+
+}  // namespace ocpwatch

@@ -1,0 +1,27 @@
+// Does what an action would have done to the file system, from its record.
+//
+// In two steps, so that what can fail fails before anything is changed: every content that has to be written is laid
+// beside its place under a temporary name (".ocp-watch-<number>"), then all are renamed into place in the order of the
+// record. A restore that is killed half way leaves each file either as it was or as it becomes, and the next build
+// finds out which.
+#ifndef OCPWATCH_DAEMON_BUILD_RESTORE_H_
+#define OCPWATCH_DAEMON_BUILD_RESTORE_H_
+
+#include "absl/status/status.h"
+#include "daemon/store/store.h"
+#include "ocpwatch/v1/action.pb.h"
+
+namespace ocpwatch {
+
+enum class Untouched {
+  kKeepTimes,  // What is in its final state already is left alone: nothing is to run.
+  kNewTimes,   // It gets the time of now, as if it had been written: who comes after looks at times.
+};
+
+// Errors: DATA_LOSS or NOT_FOUND where a content is not to be had any more; others where the disk refuses. `changed` is
+// set if something has been changed before the error.
+absl::Status Restore(const v1::ActionRecord& record, Untouched untouched, Store* store, bool* changed);
+
+}  // namespace ocpwatch
+
+#endif  // OCPWATCH_DAEMON_BUILD_RESTORE_H_

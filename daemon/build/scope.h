@@ -1,0 +1,120 @@
+// What a build session is learning of one command while it runs: the observations and changes of the action that the
+// command and its sub-commands are.
+//
+// Whatever a command observes or changes, all commands above it observe or change too, unless they have changed the
+// same path before: so each event goes up the chain of scopes. A scope ends with its process; then it becomes a record.
+#ifndef OCPWATCH_DAEMON_BUILD_SCOPE_H_
+#define OCPWATCH_DAEMON_BUILD_SCOPE_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "daemon/build/descriptors.h"
+#include "daemon/build/file_state.h"
+#include "daemon/session/trace.h"
+#include "daemon/store/digest.h"
+#include "ocpwatch/v1/action.pb.h"
+
+namespace ocpwatch {
+
+// A content that was there at some moment, shared by all that observed it. Its digest may come later, but before
+// anybody changes the file.
+struct Version {
+  std::string path;
+  FileStamp stamp;
+  std::optional<Digest> digest;
+  bool lost = false;  // It changed before it could be hashed.
+};
+
+// What counts of an observation. See v1::Observation.
+enum Weight : uint32_t {
+  kExistence = 0,
+  kContent = 1u << 0,
+  kStatus = 1u << 1,
+  kTimes = 1u << 2,  // Looked up by path; counts for a command without sub-commands.
+  kMode = 1u << 3,
+  kListing = 1u << 4,
+};
+
+struct Seen {
+  v1::FileType type = v1::FILE_ABSENT;
+  uint32_t weight = kExistence;
+  FileStamp stamp;
+  std::shared_ptr<Version> version;        // Of regular files.
+  std::shared_ptr<const Listing> listing;  // kListing
+  std::string target;
+  bool replaced = false;
+  int32_t error = 0;
+  uint64_t order = 0;
+  uint32_t only_by = 0;  // The process that alone has looked, by one kind of call; 0: several, or otherwise used.
+  bool idle_look = false;
+};
+
+struct Change {
+  uint64_t order = 0;
+  bool mode_set = false;  // Also: made anew.
+  bool times_set = false;
+  bool in_place = false;
+  bool is_directory = false;
+  PathId linked_from = kNoPath;
+};
+
+// Descriptors that lead to the same pipe, terminal or file, into which the command may write.
+struct OutputGroup {
+  std::vector<int32_t> fds;
+  OpenDescriptor::Kind kind = OpenDescriptor::Kind::kPipe;
+  std::optional<uint64_t> stream;  // Of the relay; none: not captured.
+  std::string path;                // Of a file; what is behind `start` at the end was written by the command.
+  uint64_t start = 0;
+  uint64_t dev = 0;
+  uint64_t ino = 0;
+};
+
+// What was decided about a command before it started.
+struct Start {
+  v1::Fingerprint key;
+  std::string fingerprint;
+  bool asked = false;  // False: it can be a part of another action only.
+  std::vector<OpenDescriptor> open;
+  std::vector<OutputGroup> outputs;
+  v1::Decision decision;  // That it runs, and why.
+};
+
+struct Scope {
+  CommandId command = 0;
+  Scope* parent = nullptr;
+  uint32_t process = 0;
+  uint64_t start_ns = 0;
+  uint32_t commands = 1;  // With sub-commands, reused ones as well.
+  Start start;
+
+  absl::flat_hash_map<uint64_t, Seen> seen;  // By Key.
+  absl::flat_hash_map<PathId, Change> changed;
+  absl::flat_hash_set<PathId> made_directories;
+  absl::flat_hash_set<uint32_t> forks;   // Process numbers that live, as far as is known.
+  absl::flat_hash_set<Scope*> children;  // That have not ended.
+  std::set<std::string> ignored;
+
+  v1::Decision::Reason taint = v1::Decision::REASON_NONE;
+  std::string taint_text;
+  std::string taint_path;
+
+  static uint64_t Key(PathId path, bool nofollow) { return uint64_t{path} << 1 | (nofollow ? 1 : 0); }
+  // The first reason stays.
+  void Taint(v1::Decision::Reason reason, std::string text, std::string path = "") {
+    if (taint != v1::Decision::REASON_NONE) return;
+    taint = reason;
+    taint_text = std::move(text);
+    taint_path = std::move(path);
+  }
+};
+
+}  // namespace ocpwatch
+
+#endif  // OCPWATCH_DAEMON_BUILD_SCOPE_H_
