@@ -36,7 +36,7 @@
 
 namespace ocpwatch {
 
-inline constexpr uint32_t kProtocol = 1;
+inline constexpr uint32_t kProtocol = 2;
 inline constexpr uint64_t kRingMagic = 0x31676e6952706f63;  // "copRing1", little endian
 
 // The longest frame. An argument of exec is at most 128 KiB (MAX_ARG_STRLEN) and argv is cut between arguments, a path
@@ -49,7 +49,8 @@ inline constexpr uint64_t kRingDataSize = uint64_t{4} << 20;
 
 inline constexpr uint32_t kMaxFunctions = 512;
 inline constexpr uint32_t kReplySlots = 128;
-inline constexpr uint32_t kReplyBytes = 240;
+// Two substitutes, or two contents of a store in a deep directory. Of a slot that is not used no page is touched.
+inline constexpr uint32_t kReplyBytes = 1008;
 
 enum class WordState : uint64_t { kFree = 0, kBusy = 1, kDone = 2, kSkip = 3 };
 
