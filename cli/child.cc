@@ -105,7 +105,7 @@ bool GoesOn(pid_t pid) {
 }
 
 int Spawn(const StartState& start, const std::string& program, const std::vector<std::string>& argv,
-          const std::vector<std::string>& environment, pid_t* pid) {
+          const std::vector<std::string>& environment, const std::vector<Redirect>& redirects, pid_t* pid) {
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
   posix_spawnattr_setsigmask(&attributes, &start.mask());
@@ -129,7 +129,13 @@ int Spawn(const StartState& start, const std::string& program, const std::vector
   };
   const std::vector<char*> arguments = pointers(argv);
   const std::vector<char*> variables = pointers(environment);
-  const int error = posix_spawn(pid, program.c_str(), nullptr, &attributes, arguments.data(), variables.data());
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  for (const Redirect& redirect : redirects) {
+    for (const int to : redirect.to) posix_spawn_file_actions_adddup2(&actions, redirect.from, to);
+  }
+  const int error = posix_spawn(pid, program.c_str(), &actions, &attributes, arguments.data(), variables.data());
+  posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
   return error;
 }
@@ -187,21 +193,29 @@ std::string FindProgram(const std::string& name, const std::string& path, int* e
 }
 
 ChildEnd RunChild(const StartState& start, const std::vector<std::string>& argv,
-                  const std::vector<std::string>& environment) {
+                  const std::vector<std::string>& environment, const std::vector<Redirect>& redirects) {
+  // Kept by us they would keep the reader from its end of file.
+  const auto close_ours = [&redirects] {
+    for (const Redirect& redirect : redirects) close(redirect.from);
+  };
   int error = 0;
   const std::string program = FindProgram(argv[0], PathOf(environment), &error);
-  if (program.empty()) return NotStarted(argv[0], error);
+  if (program.empty()) {
+    close_ours();
+    return NotStarted(argv[0], error);
+  }
 
   const Handlers handlers(start);
   command_pid = 0;
   for (auto& sender : early_senders) sender = 0;
   pid_t pid = 0;
-  error = Spawn(start, program, argv, environment, &pid);
+  error = Spawn(start, program, argv, environment, redirects, &pid);
   if (error == ENOEXEC) {  // A script without #!: execvp and the shells give it to sh.
     std::vector<std::string> script = {"/bin/sh", program};
     script.insert(script.end(), argv.begin() + 1, argv.end());
-    error = Spawn(start, script[0], script, environment, &pid);
+    error = Spawn(start, script[0], script, environment, redirects, &pid);
   }
+  close_ours();
   if (error != 0) return NotStarted(argv[0], error);
   command_pid = pid;
   for (const int signal : kForCommand) {

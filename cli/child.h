@@ -38,9 +38,16 @@ struct ChildEnd {
   std::string reason;  // For kNotStarted.
 };
 
-// Runs `argv` with `environment` ("NAME=value") and waits for its end.
+// What the command finds at the descriptors `to` instead of ours.
+struct Redirect {
+  int from = -1;
+  std::vector<int> to;
+};
+
+// Runs `argv` with `environment` ("NAME=value") and waits for its end. Each `from` is closed when the command has been
+// started: then it is the command's alone.
 ChildEnd RunChild(const StartState& start, const std::vector<std::string>& argv,
-                  const std::vector<std::string>& environment);
+                  const std::vector<std::string>& environment, const std::vector<Redirect>& redirects = {});
 
 // Ends this process as the command ended: with its status, or by its signal (without a core of our own).
 [[noreturn]] void EndLike(const ChildEnd& end);

@@ -22,7 +22,7 @@ namespace ocpwatch {
 inline constexpr int kExitFailed = 1;
 inline constexpr int kExitUsage = 2;
 inline constexpr int kExitNotRunning = 3;      // status: no daemon.
-inline constexpr int kExitRecordFailed = 125;  // record: not the command's failure, ours.
+inline constexpr int kExitRecordFailed = 125;  // record, build: not the command's failure, ours.
 
 struct Command {
   std::string_view name;
@@ -38,6 +38,7 @@ struct Command {
 const std::vector<Command>& Commands();
 
 extern const Command kRecordCommand;
+extern const Command kBuildCommand;
 extern const Command kReportCommand;
 extern const Command kSessionsCommand;
 extern const Command kFollowCommand;

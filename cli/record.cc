@@ -8,13 +8,9 @@
 #include "cli/client/session_call.h"
 #include "cli/command.h"
 #include "cli/output.h"
-#include "cli/preloading.h"
 #include "cli/record_options.h"
 #include "cli/render/text.h"
-#include "cli/report_options.h"
-#include "ocpwatch/v1/version.h"
-
-extern char** environ;
+#include "cli/session_start.h"
 
 namespace ocpwatch {
 namespace {
@@ -50,30 +46,6 @@ struct Options {
   std::vector<std::string> calls;
 };
 
-v1::RunRequest::Start StartRequest(const Options& options, const std::vector<std::string>& words,
-                                   const std::vector<std::string>& changes, const std::string& program,
-                                   const Preloading& preloading) {
-  v1::RunRequest::Start start;
-  start.set_mode(v1::MODE_RECORD);
-  for (const std::string& word : words) start.add_argv(word);
-  start.set_cwd(WorkingDirectory());
-  start.set_name(options.name);
-  for (const std::string& change : changes) start.add_calls(change);
-  start.set_client_version(kVersion);
-  start.set_client_pid(getpid());
-  start.set_program(program);
-  start.set_opaque(preloading.opaque);
-  return start;
-}
-
-v1::RunRequest::Finish FinishRequest(const ChildEnd& end) {
-  v1::RunRequest::Finish finish;
-  if (end.kind == ChildEnd::kExited) finish.set_exit_status(end.value);
-  if (end.kind == ChildEnd::kSignalled) finish.set_signal(end.value);
-  if (end.kind == ChildEnd::kNotStarted) finish.set_not_started(Printable(end.reason));
-  return finish;
-}
-
 void ShowRecorded(const v1::Session& session) {
   const Style style = StyleOf(STDERR_FILENO);
   std::string text = absl::StrCat("ocp-watch: recorded ", Counted(session.commands(), "command", "commands"), " in ",
@@ -95,17 +67,13 @@ int Record(const Options& options, const std::vector<std::string>& words) {
   absl::StatusOr<Client> client = Client::Connect(Client::Start::kIfNeeded);
   if (!client.ok()) return fail(client.status());
   SessionCall call(&*client);
-  const char* const path = getenv("PATH");
-  int error = 0;
-  const std::string program = FindProgram(words[0], path != nullptr ? path : kPathWithout, &error);
-  const Preloading preloading = program.empty() ? Preloading() : PreloadingOf(program);
-  const absl::StatusOr<v1::RunReply::Started> started =
-      call.Start(StartRequest(options, words, *changes, program, preloading));
+  const UserCommand command = FindUserCommand(words);
+  v1::RunRequest::Start request = StartRequest(v1::MODE_RECORD, options.name, command);
+  for (const std::string& change : *changes) request.add_calls(change);
+  const absl::StatusOr<v1::RunReply::Started> started = call.Start(request);
   if (!started.ok()) return fail(started.status());
 
-  const std::string preload = preloading.possible ? started->preload() : "";
-  const ChildEnd end =
-      RunChild(start, words, WatchedEnvironment(environ, preload, started->watch_variable(), preloading.first));
+  const ChildEnd end = RunChild(start, words, EnvironmentFor(command, *started));
   const absl::StatusOr<v1::Session> session = call.Finish(FinishRequest(end));
   if (!end.reason.empty()) Fail(absl::NotFoundError(end.reason));
   if (!session.ok()) {

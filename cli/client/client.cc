@@ -57,6 +57,7 @@ absl::StatusOr<Client> Client::ConnectOnce() {
   const auto context = NewContext(kQuickCall);
   const absl::Status asked = FromRpc(client.stub().Status(context.get(), v1::StatusRequest(), &daemon));
   if (!asked.ok()) return asked;
+  client.daemon_pid_ = daemon.pid();
   // A daemon with sessions is left to end them and is used as it is: no build waits for another one's end.
   if (!IsOutdated(daemon) || daemon.running_sessions() > 0) return client;
   v1::ShutdownReply reply;
@@ -70,7 +71,12 @@ absl::StatusOr<Client> Client::ConnectOnce() {
   }
   const absl::StatusOr<int> fresh = StartAndConnect();
   if (!fresh.ok()) return fresh.status();
-  return Client(*fresh);
+  Client next(*fresh);
+  const auto again = NewContext(kQuickCall);
+  const absl::Status answered = FromRpc(next.stub().Status(again.get(), v1::StatusRequest(), &daemon));
+  if (!answered.ok()) return answered;
+  next.daemon_pid_ = daemon.pid();
+  return next;
 }
 
 std::unique_ptr<grpc::ClientContext> NewContext(std::chrono::seconds bound) {

@@ -33,6 +33,8 @@ class Client {
   static absl::StatusOr<Client> Connect(Start start);
 
   v1::Monitor::Stub& stub() { return *stub_; }
+  // 0 where it was not asked: with Start::kNever.
+  pid_t daemon_pid() const { return daemon_pid_; }
 
  private:
   // Starts a daemon if none answers, and a newer one in the place of an idle older one.
@@ -42,6 +44,7 @@ class Client {
   // Never destroyed: main ends with _exit, and to take a channel and gRPC's threads apart costs 3 to 5 ms of a call
   // that costs 4 in all.
   v1::Monitor::Stub* stub_;
+  pid_t daemon_pid_ = 0;
 };
 
 // A context whose call ends after `bound`.

@@ -10,12 +10,12 @@ _ocp_watch() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} words i
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    words='record report sessions follow rm status start stop doctor version help'
+    words='record build report sessions follow rm status start stop doctor version help'
     COMPREPLY=($(compgen -W "$words" -- "$current"))
     return
   fi
   case $command in
-    record)
+    record | build)
       for ((i = 2; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
           --name | --calls) ((i++)) ;;
@@ -38,6 +38,7 @@ _ocp_watch() {
       esac
       if [[ $current == -* ]]; then
         words='--name --calls --help'
+        [[ $command == build ]] && words='--name --dry-run --explain --help'
       else
         COMPREPLY=($(compgen -c -- "$current"))
         return
@@ -69,7 +70,7 @@ _ocp_watch() {
       ;;
     status) words='--json --help' ;;
     stop) words='--drain --help' ;;
-    help) words='record report sessions follow rm status start stop doctor version' ;;
+    help) words='record build report sessions follow rm status start stop doctor version' ;;
     *) words='--help' ;;
   esac
   COMPREPLY+=($(compgen -W "$words" -- "$current"))
