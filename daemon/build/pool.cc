@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -38,7 +39,20 @@ absl::StatusOr<Pool::Terminal> TakeTerminal(const UniqueFd& client, const v1::Ru
     return absl::InvalidArgumentError(
         absl::StrCat("descriptor ", offered.master(), " of the client is not the master of the terminal it names"));
   }
-  return Pool::Terminal{offered.master(), *std::move(master), offered.slave()};
+  return Pool::Terminal{offered.master(), *std::move(master), offered.slave(), UniqueFd()};
+}
+
+absl::StatusOr<UniqueFd> TakeKeeper(const UniqueFd& client, int32_t number) {
+  absl::StatusOr<UniqueFd> fd = Take(client, number);
+  if (!fd.ok()) return fd;
+  int domain = 0;
+  int type = 0;
+  socklen_t size = sizeof domain;
+  if (getsockopt(fd->get(), SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0 || domain != AF_UNIX ||
+      getsockopt(fd->get(), SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_DGRAM) {
+    return absl::InvalidArgumentError(absl::StrCat("descriptor ", number, " of the client is not a keeper"));
+  }
+  return fd;
 }
 
 }  // namespace
@@ -58,6 +72,10 @@ absl::StatusOr<Pool> TakePool(const v1::RunRequest::Start& start) {
   if (start.pipes_size() > kMaxPool || start.terminals_size() > kMaxPool) {
     return absl::InvalidArgumentError("the client offers too many pipes or terminals");
   }
+  if (start.keepers_size() != start.pipes_size() + start.terminals_size()) {
+    return absl::InvalidArgumentError("the client offers pipes or terminals without keepers");
+  }
+  int keepers = 0;
   Pool pool;
   pool.client_pid = start.client_pid();
   pool.client = UniqueFd(static_cast<int>(syscall(SYS_pidfd_open, start.client_pid(), 0)));
@@ -67,11 +85,16 @@ absl::StatusOr<Pool> TakePool(const v1::RunRequest::Start& start) {
   for (const int32_t number : start.pipes()) {
     absl::StatusOr<UniqueFd> read = TakePipe(pool.client, number);
     if (!read.ok()) return read.status();
-    pool.pipes.push_back({number, *std::move(read)});
+    absl::StatusOr<UniqueFd> keeper = TakeKeeper(pool.client, start.keepers(keepers++));
+    if (!keeper.ok()) return keeper.status();
+    pool.pipes.push_back({number, *std::move(read), *std::move(keeper)});
   }
   for (const auto& offered : start.terminals()) {
     absl::StatusOr<Pool::Terminal> terminal = TakeTerminal(pool.client, offered);
     if (!terminal.ok()) return terminal.status();
+    absl::StatusOr<UniqueFd> keeper = TakeKeeper(pool.client, start.keepers(keepers++));
+    if (!keeper.ok()) return keeper.status();
+    terminal->keeper = *std::move(keeper);
     pool.terminals.push_back(*std::move(terminal));
   }
   return pool;

@@ -4,6 +4,8 @@
 // daemon's copies are the same open file descriptions, taken from the client by pidfd_getfd, which the client allows by
 // PR_SET_PTRACER where Yama is in force.
 //
+// Each has a keeper, in which stands where it leads: ocpwatch/v1/keeper.h.
+//
 // A pipe of the pool has no writer until a command opens "/proc/<client>/fd/<number>"; a terminal is opened by its
 // slave's path. What the client says is checked: nothing but pipes and terminals is taken.
 #ifndef OCPWATCH_DAEMON_BUILD_POOL_H_
@@ -25,11 +27,13 @@ struct Pool {
   struct Pipe {
     int32_t number = -1;  // In the client.
     UniqueFd read;
+    UniqueFd keeper;
   };
   struct Terminal {
     int32_t number = -1;  // In the client.
     UniqueFd master;
     std::string slave;  // Its path.
+    UniqueFd keeper;
   };
 
   int32_t client_pid = 0;

@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -20,6 +22,29 @@ constexpr size_t kReadBytes = size_t{64} << 10;
 
 Place PlaceOrNone(absl::StatusOr<Place> place) { return place.ok() ? *place : Place(); }
 
+// A keeper that does not take it costs nothing but the rescue after our death.
+void Keep(int keeper, int target, KeptRoute route) {
+  iovec part = {&route, sizeof route};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof target)> control = {};
+  msghdr message = {};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof target);
+  memcpy(CMSG_DATA(header), &target, sizeof target);
+  if (sendmsg(keeper, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) return;
+}
+
+// Without room for the descriptor that comes with it, the kernel closes that.
+void Forget(int keeper) {
+  KeptRoute route;
+  if (recv(keeper, &route, sizeof route, MSG_DONTWAIT) < 0) return;
+}
+
 }  // namespace
 
 PoolEnd::PoolEnd(Pool::Pipe pipe, int32_t client_pid)
@@ -28,7 +53,8 @@ PoolEnd::PoolEnd(Pool::Pipe pipe, int32_t client_pid)
       path_(absl::StrCat("/proc/", client_pid, "/fd/", pipe.number)),
       place_(PlaceOrNone(Place::Of(pipe.read.get()))),
       fd_(std::move(pipe.read)),
-      edges_(epoll_create1(EPOLL_CLOEXEC)) {
+      edges_(epoll_create1(EPOLL_CLOEXEC)),
+      keeper_(std::move(pipe.keeper)) {
   ListenTo(EPOLL_CTL_ADD);
 }
 
@@ -38,7 +64,8 @@ PoolEnd::PoolEnd(Pool::Terminal terminal)
       path_(std::move(terminal.slave)),
       place_(PlaceOrNone(Place::Of(path_))),
       fd_(std::move(terminal.master)),
-      edges_(epoll_create1(EPOLL_CLOEXEC)) {
+      edges_(epoll_create1(EPOLL_CLOEXEC)),
+      keeper_(std::move(terminal.keeper)) {
   // A master whose slave was never open reports no hang-up: from here on it does.
   UniqueFd slave(ioctl(fd_.get(), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
   slave.reset();
@@ -51,7 +78,8 @@ void PoolEnd::ListenTo(int operation) {
   epoll_ctl(edges_.get(), operation, fd_.get(), &event);
 }
 
-void PoolEnd::Begin(int original) {
+void PoolEnd::Begin(int original, int target, const KeptRoute& route) {
+  Keep(keeper_.get(), target, route);
   HearEdges();
   taken_ = false;
   hung_up_ = false;
@@ -94,7 +122,10 @@ PoolEnd::State PoolEnd::Read(size_t bound, std::string* out) {
   return State::kMore;
 }
 
+void PoolEnd::End() { Forget(keeper_.get()); }
+
 void PoolEnd::Close() {
+  End();
   edges_.reset();
   fd_.reset();
 }

@@ -20,6 +20,7 @@
 #include "daemon/build/outside_target.h"
 #include "daemon/build/pool.h"
 #include "daemon/ingest/unique_fd.h"
+#include "ocpwatch/v1/keeper.h"
 
 namespace ocpwatch {
 
@@ -38,8 +39,11 @@ class PoolEnd {
   // Readable when something has happened since the last Read, or that one has left something. For epoll.
   int poll_fd() const { return edges_.get(); }
 
-  // A command gets it now. Of a terminal, `original` is one whose size and modes are copied.
-  void Begin(int original);
+  // A command gets it now. Of a terminal, `original` is one whose size and modes are copied. Its keeper gets `route`
+  // and `target`, the descriptor that its bytes go to.
+  void Begin(int original, int target, const KeptRoute& route);
+  // Nobody writes to it any more: out of the keeper with it.
+  void End();
   // What `Read` has left: nothing for the moment; nothing any more; maybe more.
   enum class State { kEmpty, kEnded, kMore };
   // Appends what stands in it, up to `bound` bytes and what one read brings.
@@ -66,6 +70,7 @@ class PoolEnd {
   Place place_;
   UniqueFd fd_;     // Shared with the client.
   UniqueFd edges_;  // The epoll.
+  UniqueFd keeper_;
   bool taken_ = false;
   bool hung_up_ = false;
 };

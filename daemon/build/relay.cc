@@ -279,8 +279,9 @@ absl::StatusOr<Relay::Stream> Relay::Loop::OpenBelow(Node* parent, const std::sh
   if (end == nullptr) {
     return absl::ResourceExhaustedError(absl::StrCat("all ", ends_.size(), " pipes and terminals are in use"));
   }
-  end->Begin(parent != nullptr ? parent->end->fd() : target->out->fd());
   const uint32_t id = ++last_id_;
+  end->Begin(parent != nullptr ? parent->end->fd() : target->out->fd(), target->out->fd(),
+             {id, parent != nullptr ? parent->id : 0});
   Node* const node = (nodes_[id] = std::make_unique<Node>(id, directory_)).get();
   node->end = end;
   node->parent = parent;
@@ -322,6 +323,7 @@ void Relay::Loop::Release(Node* node) {
   if (end == nullptr) return;
   Watch(node, false);
   in_use_.erase(end->place());
+  end->End();
   (end->terminal() ? free_terminals_ : free_pipes_).push_back(end);
   node->end = nullptr;
   --node->target->streams;

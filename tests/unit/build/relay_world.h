@@ -8,6 +8,8 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -65,12 +67,14 @@ class Client {
     for (int i = 0; i < pipes; ++i) {
       pipes_.push_back(NewPipe());
       start_.add_pipes(pipes_.back().get());
+      AddKeeper();
     }
     for (int i = 0; i < terminals; ++i) {
       terminals_.push_back(MakeMaster(O_NONBLOCK));
       auto* terminal = start_.add_terminals();
       terminal->set_master(terminals_.back().get());
       terminal->set_slave(SlaveOf(terminals_.back().get()));
+      AddKeeper();
     }
     start_.set_client_pid(getpid());
   }
@@ -96,7 +100,22 @@ class Client {
     return UniqueFd(ends[0]);
   }
 
+  void AddKeeper() {
+    UniqueFd keeper(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    sockaddr_un address = {};
+    address.sun_family = AF_UNIX;
+    socklen_t size = sizeof address.sun_family;
+    auto* const name = reinterpret_cast<sockaddr*>(&address);
+    REQUIRE(bind(keeper.get(), name, size) == 0);
+    size = sizeof address;
+    REQUIRE(getsockname(keeper.get(), name, &size) == 0);
+    REQUIRE(connect(keeper.get(), name, size) == 0);
+    start_.add_keepers(keeper.get());
+    keepers_.push_back(std::move(keeper));
+  }
+
   std::vector<UniqueFd> pipes_;
+  std::vector<UniqueFd> keepers_;
   std::vector<UniqueFd> terminals_;
   v1::RunRequest::Start start_;
 };
