@@ -40,7 +40,8 @@ TEST_CASE("A session goes from Start to Finish and its row tells what it was") {
   start.set_name("nightly");
   const std::string id = run.Start(start);
   CHECK(run.started().preload() == "/lib/preload.so");
-  CHECK_THAT(run.started().watch_variable(), Catch::StartsWith("OCP_WATCH=1:") && Catch::Contains(":1:0:4711:") &&
+  CHECK_THAT(run.started().watch_variable(), Catch::StartsWith("OCP_WATCH=" + std::to_string(kProtocol) + ":") &&
+                                                 Catch::Contains(":1:0:4711:") &&
                                                  Catch::EndsWith(server.scratch().path() + "/intercept.sock"));
   run.WriteImage({"cc", "-c", "a.c"});
   run.WriteOpen("a.c");
