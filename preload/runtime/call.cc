@@ -144,7 +144,9 @@ Behaviour BehaviourFor(FunctionId function) {
   return static_cast<Behaviour>(session.ring->behaviours[static_cast<size_t>(function)]);
 }
 
-void RecordBefore(Call& call, Behaviour behaviour) {
+void RecordBefore(Call& call, Behaviour behaviour) { RecordBefore(call, behaviour, nullptr); }
+
+void RecordBefore(Call& call, Behaviour behaviour, Answer* answer) {
   if (behaviour < Behaviour::kBeforeAndAfter || !IsActive()) return;
   TellLoadedLibraries();
   call.id = next_id.fetch_add(1, std::memory_order_relaxed);
@@ -156,7 +158,7 @@ void RecordBefore(Call& call, Behaviour behaviour) {
   if (!IsReadable(call.environment)) checked.environment = nullptr;
   const uint32_t slot = behaviour == Behaviour::kSynchronous ? TakeReplySlot() : 0;
   if (WriteBefore(checked, slot)) {
-    if (slot != 0) AwaitReply(slot);
+    if (slot != 0) AwaitReply(slot, answer);
   } else if (slot != 0) {
     ReturnReplySlot(slot);
   }

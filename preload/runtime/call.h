@@ -45,9 +45,13 @@ struct Call {
 // happened yet (a constructor that runs before ours may call).
 Behaviour BehaviourFor(FunctionId function);
 
-// Writes the BeforeCall for kBeforeAndAfter and kSynchronous (and waits for the answer); nothing for kAfter. May not
-// return: the daemon can answer Kill.
+// Writes the BeforeCall for kBeforeAndAfter and kSynchronous (and waits for the daemon's permission); nothing for
+// kAfter.
 void RecordBefore(Call& call, Behaviour behaviour);
+
+// The same for an exec or spawn, whose answer may say more.
+class Answer;
+void RecordBefore(Call& call, Behaviour behaviour, Answer* answer);
 
 // Writes the AfterCall.
 void RecordAfter(const Call& call);

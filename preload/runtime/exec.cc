@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "preload/runtime/answer.h"
 #include "preload/runtime/call.h"
 #include "preload/runtime/environment.h"
 #include "preload/runtime/executable.h"
@@ -33,6 +34,28 @@ int CallReal(const ExecRequest& request, char* const* environment) {
     default:
       return real.execve(request.path, request.argv, environment);
   }
+}
+
+// Both return the errno of the exec's failure. They are functions of their own so that only who asks pays for the
+// answer's room on the stack.
+
+[[gnu::noinline]] int TellAndCall(Call& call, Behaviour behaviour, const ExecRequest& request,
+                                  char* const* environment) {
+  RecordBefore(call, behaviour);
+  CallReal(request, environment);
+  return errno;
+}
+
+[[gnu::noinline]] int AskAndCall(Call& call, const ExecRequest& request, char* const* environment) {
+  Answer answer;
+  RecordBefore(call, Behaviour::kSynchronous, &answer);
+  EndAsAnswered(answer);
+  Substitution substitution;
+  ApplySubstitutes(answer, &substitution);
+  CallReal(request, environment);
+  const int error = errno;
+  substitution.Undo();
+  return error;
 }
 
 // A file that is no program is given to the shell, as execvp does.
@@ -78,7 +101,7 @@ bool GoOn(int error) {
 }  // namespace
 
 int Execute(const ExecRequest& request) {
-  const Behaviour behaviour = BehaviourFor(request.function);
+  Behaviour behaviour = BehaviourFor(request.function);
   if (!IsActive() || !IsReadable(request.path) || (request.argv != nullptr && !IsReadableList(request.argv)) ||
       (request.environment != nullptr && !IsReadableList(request.environment))) {
     return CallReal(request, request.environment);
@@ -97,13 +120,16 @@ int Execute(const ExecRequest& request) {
   call.path = request.path;
   call.fd = request.dirfd;
   call.flags = static_cast<uint32_t>(request.flags);
-  // Most candidates of a search do not exist: their arguments are not worth telling.
-  if (target.error != ENOENT && target.error != ENOTDIR) call.argv = request.argv;
+  // Most candidates of a search do not exist: their arguments are not worth telling, and there is nothing to ask.
+  if (target.error != ENOENT && target.error != ENOTDIR) {
+    call.argv = request.argv;
+  } else if (behaviour == Behaviour::kSynchronous) {
+    behaviour = Behaviour::kBeforeAndAfter;
+  }
   call.environment = request.environment;
   call.opaque = static_cast<uint32_t>(target.opaque);
-  RecordBefore(call, behaviour);
-  CallReal(request, traced);
-  const int error = errno;
+  const int error = behaviour == Behaviour::kSynchronous ? AskAndCall(call, request, traced)
+                                                         : TellAndCall(call, behaviour, request, traced);
   call.result = -1;
   call.error = error;
   if (behaviour != Behaviour::kOff) RecordAfter(call);

@@ -134,6 +134,7 @@ void ClassifyElf(const Window& file, Executable* result) {
   }
   if (go) result->opaque = Opaque::kGo;
   if (interpreter == nullptr) {
+    result->executable = true;
     if (!go) result->opaque = Opaque::kStatic;
     return;
   }
@@ -147,6 +148,7 @@ void ClassifyElf(const Window& file, Executable* result) {
     result->preload = false;
     return;
   }
+  result->executable = true;
   if (dynamic != nullptr) FindFirstLibrary(file, *dynamic, headers, count, result);
 }
 

@@ -18,6 +18,9 @@ struct Executable {
   // Whether our library may stand in its LD_PRELOAD. Loaders that cannot load it would complain, or worse; programs
   // that have no loader, or whose loader ignores the variable, pass it on to children where it counts again.
   bool preload = true;
+  // The kernel will not refuse it for its format: an ELF file for this machine with glibc's loader or none, or a script
+  // with such an interpreter.
+  bool executable = false;
   int error = 0;  // The errno of opening the file, if that failed. Its execution is likely to fail the same way.
   // A sanitizer's runtime that has to be the first library of all; "" if it needs none.
   char first_library[48] = "";

@@ -8,6 +8,8 @@
 
 #include <cstdint>
 
+#include "preload/runtime/answer.h"
+
 namespace ocpwatch {
 
 // Takes a reply slot; returns 1 + its index, 0 if all are taken.
@@ -16,9 +18,9 @@ uint32_t TakeReplySlot();
 // Gives back a slot that was never named in a frame.
 void ReturnReplySlot(uint32_t slot);
 
-// Waits for the answer in the slot that TakeReplySlot() gave and returns it. Returns if the call is to be made; on Kill
-// the process ends here.
-void AwaitReply(uint32_t slot);
+// Waits for the answer in the slot that TakeReplySlot() gave, puts it into `answer` unless that is null, and gives the
+// slot back. Where no answer comes, `answer` stays as it was.
+void AwaitReply(uint32_t slot, Answer* answer);
 
 }  // namespace ocpwatch
 

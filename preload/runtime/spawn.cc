@@ -4,10 +4,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "preload/runtime/answer.h"
 #include "preload/runtime/environment.h"
 #include "preload/runtime/executable.h"
 #include "preload/runtime/export.h"
 #include "preload/runtime/lists.h"
+#include "preload/runtime/replay.h"
 #include "preload/runtime/scratch.h"
 #include "preload/runtime/session.h"
 #include "preload/runtime/syscalls.h"
@@ -20,6 +22,36 @@ namespace {
 int CallReal(const SpawnRequest& request, pid_t* pid, char* const* environment) {
   return (request.search ? real.posix_spawnp : real.posix_spawn)(pid, request.file, request.actions, request.attributes,
                                                                  request.argv, environment);
+}
+
+bool MayExecute(const char* path) { return !Failed(RawSyscall(SYS_faccessat, AT_FDCWD, AsWord(path), X_OK)); }
+
+// Spawns what the answer asks for in place of the program, with the same file actions and attributes. False if that
+// cannot be: then the program itself is to be spawned, which is always right.
+bool SpawnReplay(const SpawnRequest& request, const Answer& answer, const char* path, pid_t* pid,
+                 char* const* environment) {
+  ReplayArguments arguments(answer);
+  char program[PATH_MAX];
+  if (!arguments.usable() || !ReplayProgram(program)) return false;
+  OCPWATCH_SCRATCH(scratch, arguments.SizeFor(request.argv));
+  if (scratch.memory() == nullptr) return false;
+  return real.posix_spawn(pid, program, request.actions, request.attributes,
+                          arguments.Build(path, request.argv, scratch.memory()), environment) == 0;
+}
+
+[[gnu::noinline]] int AskAndCall(Call& call, const SpawnRequest& request, bool replaceable, pid_t* pid,
+                                 char* const* environment) {
+  Answer answer;
+  RecordBefore(call, Behaviour::kSynchronous, &answer);
+  const bool replayed = answer.is_kill() || (answer.has_items() && replaceable && MayExecute(call.path));
+  if (replayed && SpawnReplay(request, answer, call.path, pid, environment)) return 0;
+  return CallReal(request, pid, environment);
+}
+
+[[gnu::noinline]] int TellAndCall(Call& call, Behaviour behaviour, const SpawnRequest& request, pid_t* pid,
+                                  char* const* environment) {
+  RecordBefore(call, behaviour);
+  return CallReal(request, pid, environment);
 }
 
 void TellMissing(const char* path, int error) {
@@ -87,10 +119,15 @@ int Spawn(const SpawnRequest& request, pid_t* pid) {
   call.child = expected.process;
   call.object = reinterpret_cast<uint64_t>(request.actions);
   call.opaque = static_cast<uint32_t>(target.opaque);
-  RecordBefore(call, behaviour < Behaviour::kBeforeAndAfter ? Behaviour::kBeforeAndAfter : behaviour);
   pid_t own = 0;
   if (pid == nullptr) pid = &own;
-  const int error = CallReal(request, pid, environment.Build(scratch.memory()));
+  char** const traced = environment.Build(scratch.memory());
+  // What does not exist is not asked for. What is found relative to a directory of PATH may be another file once the
+  // file actions are done, and what the kernel may refuse must be refused to the caller.
+  const bool replaceable = target.executable && (!searched || path[0] == '/');
+  const int error = behaviour == Behaviour::kSynchronous && target.error == 0
+                        ? AskAndCall(call, request, replaceable, pid, traced)
+                        : TellAndCall(call, Behaviour::kBeforeAndAfter, request, pid, traced);
   call.result = error == 0 ? 0 : -1;
   call.error = error;
   if (error == 0) call.value = *pid;

@@ -36,11 +36,15 @@ class WireReader {
     }
   }
 
+  // Instead of Next(): one number of a packed list.
+  bool NextNumber(uint64_t* value) { return at_ != end_ && Varint(value); }
+
   uint32_t field() const { return field_; }
   bool is_bytes() const { return bytes_ != nullptr; }
   uint64_t value() const { return value_; }  // Of a varint field.
   const unsigned char* bytes() const { return bytes_; }
   size_t size() const { return size_; }
+  size_t rest() const { return static_cast<size_t>(end_ - at_); }  // Bytes behind the field.
 
  private:
   bool Skip(size_t size) {

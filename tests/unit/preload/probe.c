@@ -96,6 +96,110 @@ static int children(char** args) {
   return 0;
 }
 
+/* Starts args in a child and waits: prints the status. */
+static void start_by(const char* how, char** args) {
+  pid_t pid = 0;
+  if (strcmp(how, "fork") == 0) {
+    pid = fork();
+    if (pid == 0) {
+      execv(args[0], args);
+      _exit(127);
+    }
+  } else if (strcmp(how, "vfork") == 0) {
+    pid = vfork();
+    if (pid == 0) {
+      execv(args[0], args);
+      _exit(127);
+    }
+  } else if (strcmp(how, "spawn") == 0) {
+    if (posix_spawn(&pid, args[0], NULL, NULL, args, environ) != 0) pid = 0;
+  } else if (strcmp(how, "spawnp") == 0) {
+    if (posix_spawnp(&pid, args[0], NULL, NULL, args, environ) != 0) pid = 0;
+  } else if (strcmp(how, "system") == 0) {
+    const int status = system(args[0]);
+    printf("%d\n", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+    return;
+  }
+  wait_for(pid);
+}
+
+/* start HOW PROGRAM ARGS...: and says so before and after. */
+static int start(char** args) {
+  puts("before");
+  if (strcmp(args[0], "exec") == 0) execv(args[1], args + 1);
+  start_by(args[0], args + 1);
+  puts("after");
+  return 0;
+}
+
+/* spawn-redirected FILE PROGRAM ARGS...: its output goes there, and it leads a group of its own. */
+static int spawn_redirected(char** args) {
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, 1, args[0], O_WRONLY | O_CREAT | O_TRUNC, 0666);
+  posix_spawn_file_actions_adddup2(&actions, 1, 2);
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+  pid_t pid = 0;
+  if (posix_spawn(&pid, args[1], &actions, &attributes, args + 1, environ) != 0) return 1;
+  siginfo_t info;
+  waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT);
+  printf("%s\n", getpgid(pid) == pid ? "own group" : "our group");
+  wait_for(pid);
+  return 0;
+}
+
+/* exec-fails FILE: what is written afterwards. */
+static int exec_fails(char** args) {
+  printf("%d", execv(args[0], args));
+  printf(" %s\n", strerror(errno));
+  execl("/bin/ls", "ls", "/proc/self/fd", (char*)NULL);
+  return 1;
+}
+
+/* broken-pipe HOW PROGRAM: whose output nobody reads. */
+static int broken_pipe(char** args) {
+  int fds[2];
+  const int out = dup(1);
+  if (pipe(fds) != 0) return 1;
+  close(fds[0]);
+  dup2(fds[1], 1);
+  close(fds[1]);
+  fcntl(out, F_SETFD, FD_CLOEXEC);
+  if (strcmp(args[0], "ignored") == 0) signal(SIGPIPE, SIG_IGN);
+  pid_t pid = fork();
+  if (pid == 0) {
+    execv(args[1], args + 1);
+    _exit(127);
+  }
+  int status = 0;
+  waitpid(pid, &status, 0);
+  dprintf(out, "%d\n", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+  return 0;
+}
+
+/* nonblocking PROGRAM: whose output goes to a pipe that does not block and is read late. Prints how much came. */
+static int nonblocking(char** args) {
+  int fds[2];
+  if (pipe2(fds, O_NONBLOCK) != 0) return 1;
+  pid_t pid = fork();
+  if (pid == 0) {
+    dup2(fds[1], 1);
+    execv(args[0], args);
+    _exit(127);
+  }
+  close(fds[1]);
+  fcntl(fds[0], F_SETFL, 0);
+  usleep(50000);
+  char buffer[5000];
+  size_t size = 0;
+  for (ssize_t more = 1; more > 0; size += (size_t)more) more = read(fds[0], buffer, sizeof buffer);
+  printf("%zu\n", size);
+  wait_for(pid);
+  return 0;
+}
+
 /* search NAME: along PATH */
 static int search(char** args) {
   pid_t pid = fork();
@@ -401,6 +505,11 @@ int main(int argc, char** argv) {
       {"die", die},
       {"empty-environment", empty_environment},
       {"children", children},
+      {"start", start},
+      {"spawn-redirected", spawn_redirected},
+      {"exec-fails", exec_fails},
+      {"broken-pipe", broken_pipe},
+      {"nonblocking", nonblocking},
       {"search", search},
       {"nested", nested},
       {"clones", clones},

@@ -109,7 +109,7 @@ RunResult TestSession::Run(const std::vector<std::string>& argv, const RunOption
   std::vector<std::string> environment = options.environment;
   if (options.traced) {
     environment.push_back("LD_PRELOAD=" + (options.user_preload.empty() ? "" : options.user_preload + ":") +
-                          PreloadPath());
+                          (options.library.empty() ? PreloadPath() : options.library));
     environment.push_back(std::string(kWatchVariable) + "=" + WatchVariable(1, 0, getpid()));
   } else if (!options.user_preload.empty()) {
     environment.push_back("LD_PRELOAD=" + options.user_preload);

@@ -21,6 +21,7 @@ namespace ocpwatch {
 struct RunOptions {
   std::vector<std::string> environment = {"PATH=/usr/local/bin:/usr/bin:/bin"};
   std::string user_preload;  // The user's own LD_PRELOAD.
+  std::string library;       // The preload library; "" is PreloadPath().
   bool traced = true;        // False: the same without us.
   std::string directory;     // Working directory; "" is ours.
   std::function<void(pid_t)> while_it_runs = {};
