@@ -1,5 +1,6 @@
 #include "daemon/build/holds.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
@@ -103,10 +104,45 @@ std::optional<Mismatch> Present::Compare(const v1::Observation& observation,
   return differs(v1::Decision::REASON_EDITED, "was edited");
 }
 
-std::optional<Mismatch> Present::FirstMismatch(const v1::ActionRecord& record, bool whole) {
+absl::flat_hash_set<std::string> AlikePaths(const std::vector<std::shared_ptr<const StoredAction>>& records) {
+  absl::flat_hash_set<std::string> alike;
+  const auto is_made = [](const v1::ActionRecord& record, const std::string& path) {
+    return std::any_of(record.effects().begin(), record.effects().end(), [&](const v1::Effect& effect) {
+      return effect.path() == path && effect.type() == v1::FILE_REGULAR;
+    });
+  };
+  const auto finds_none = [](const v1::ActionRecord& record, const std::string& path) {
+    bool none = false;
+    for (const v1::Observation& observation : record.observations()) {
+      if (observation.path() != path) continue;
+      if (observation.type() != v1::FILE_ABSENT) return false;
+      none = true;
+    }
+    return none;
+  };
+  for (const auto& with : records) {
+    for (const v1::Observation& look : with->record.observations()) {
+      if (!look.idle_look() || look.type() != v1::FILE_REGULAR || !IsOnlyALook(look)) continue;
+      if (!is_made(with->record, look.path())) continue;
+      const bool known = std::any_of(records.begin(), records.end(), [&](const auto& without) {
+        return finds_none(without->record, look.path()) && is_made(without->record, look.path()) &&
+               OwnPaths(without->record) == OwnPaths(with->record);
+      });
+      if (known) alike.insert(look.path());
+    }
+  }
+  return alike;
+}
+
+std::optional<Mismatch> Present::FirstMismatch(const v1::ActionRecord& record, bool whole,
+                                               const absl::flat_hash_set<std::string>& alike) {
   const absl::flat_hash_set<std::string> own = OwnPaths(record);
   for (const v1::Observation& observation : record.observations()) {
     if (whole && IsOnlyALook(observation) && own.contains(observation.path())) continue;
+    if (IsOnlyALook(observation) && IsAbsentOrFile(observation.type()) && alike.contains(observation.path()) &&
+        IsAbsentOrFile(State(observation.path(), observation.nofollow()).type)) {
+      continue;
+    }
     if (std::optional<Mismatch> mismatch = Compare(observation, own)) return mismatch;
   }
   return std::nullopt;

@@ -6,8 +6,10 @@
 #ifndef OCPWATCH_DAEMON_BUILD_HOLDS_H_
 #define OCPWATCH_DAEMON_BUILD_HOLDS_H_
 
+#include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
@@ -29,10 +31,12 @@ class Present {
  public:
   explicit Present(Store* store) : store_(*store) {}
 
-  // The first observation of `record` that does not hold. `whole`: the record is of the session's own command, of which
+  // The first observation of `record` that does not hold. `alike`: paths of which absent and regular are the same, see
+  // AlikePaths. `whole`: the record is of the session's own command, of which
   // it is asked whether anything needs to be done at all; then what it made itself, and only looked at before it was
   // made, does not count.
-  std::optional<Mismatch> FirstMismatch(const v1::ActionRecord& record, bool whole);
+  std::optional<Mismatch> FirstMismatch(const v1::ActionRecord& record, bool whole,
+                                        const absl::flat_hash_set<std::string>& alike);
 
   // The same for one observation. `own`: paths with an effect of the record; they do not count in listings.
   std::optional<Mismatch> Compare(const v1::Observation& observation, const absl::flat_hash_set<std::string>& own);
@@ -45,6 +49,11 @@ class Present {
   Store& store_;
   absl::flat_hash_map<std::string, FileState> states_[2];  // By nofollow.
 };
+
+// The outputs of a command for which it does not matter whether there is one already: as is known of those that its
+// process looks at only to remove them before it makes them anew (the assembler's and the linker's), once the records
+// of its fingerprint show it with one and without one, and with the same set of effects.
+absl::flat_hash_set<std::string> AlikePaths(const std::vector<std::shared_ptr<const StoredAction>>& records);
 
 // The paths that an action leaves something at.
 absl::flat_hash_set<std::string> OwnPaths(const v1::ActionRecord& record);

@@ -170,7 +170,7 @@ void BuildRecorder::Impl::OnAfter(Scope* scope, const v1::Frame& frame, const Ap
       seen.type = state.type;
       seen.weight = kStatus | kTimes;
       seen.stamp = state.stamp;
-      seen.only_by = nofollow ? frame.process() : 0;
+      seen.only_by = frame.process();
       if (state.type == v1::FILE_REGULAR) {
         seen.version = VersionOf(path, state.stamp, trace);
         CheckReadHazard(scope, path, trace);

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <ctime>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "daemon/build/recorder_impl.h"
 
@@ -85,7 +86,7 @@ FileState BuildRecorder::Impl::LookBefore(Scope* scope, PathId path, bool nofoll
   }
   Observe(scope, path, nofollow, std::move(seen), trace);
   if (const auto writer = writers_.find(path); writer != writers_.end() && Unordered(*scope, writer->second, trace)) {
-    totals_.add_hazards(absl::StrCat(name, " was written by two commands at the same time"));
+    totals_.add_hazards(absl::StrCat(absl::Utf8SafeCEscape(name), " was written by two commands at the same time"));
     scope->Taint(v1::Decision::REASON_HAZARD, "two commands wrote a file at the same time", name);
     if (Scope* const other = ScopeOf(writer->second)) {
       other->Taint(v1::Decision::REASON_HAZARD, "two commands wrote a file at the same time", name);
@@ -187,6 +188,7 @@ void BuildRecorder::Impl::AfterChange(Scope* scope, v1::Op op, const v1::AfterCa
     case v1::OP_REOPEN:
       change.mode_set = !was_there;
       change.in_place = was_there;
+      change.whole = (call.flags() & O_TRUNC) != 0;
       return MarkChanged(scope, before.path, change, &trace);
     case v1::OP_MKDIR:
       change.mode_set = change.is_directory = true;
@@ -199,9 +201,12 @@ void BuildRecorder::Impl::AfterChange(Scope* scope, v1::Op op, const v1::AfterCa
     case v1::OP_RMDIR: {
       // The look and the removal by one process, and nothing else: see v1::Observation.idle_look.
       for (Scope* above = scope; above != nullptr; above = above->parent) {
-        const auto seen = above->seen.find(Scope::Key(before.path, true));
-        if (seen != above->seen.end() && seen->second.only_by != 0) seen->second.idle_look = true;
+        for (const bool nofollow : {false, true}) {
+          const auto seen = above->seen.find(Scope::Key(before.path, nofollow));
+          if (seen != above->seen.end() && seen->second.only_by != 0) seen->second.idle_look = true;
+        }
       }
+      change.whole = true;
       MarkChanged(scope, before.path, change, &trace);
       for (Scope* above = scope; above != nullptr; above = above->parent) above->made_directories.erase(before.path);
       return;
@@ -219,6 +224,7 @@ void BuildRecorder::Impl::AfterChange(Scope* scope, v1::Op op, const v1::AfterCa
       Change gone;
       Change come;
       come.mode_set = true;
+      come.whole = true;
       come.is_directory = directory;
       come.times_set = !recent && before.state.type == v1::FILE_REGULAR;
       const std::string from = trace.Path(before.path);

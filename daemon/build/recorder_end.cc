@@ -209,6 +209,10 @@ void BuildRecorder::Impl::AddObservations(Scope* scope, const Trace& trace, v1::
     observation.set_error(value->error);
     observation.set_target(value->target);
     if (value->type == v1::FILE_ABSENT) continue;
+    // Of what it replaced whole, or removed, without having read it, only that it was there counts.
+    const auto change = scope->changed.find(static_cast<PathId>(key >> 1));
+    if (change != scope->changed.end() && change->second.whole && (value->weight & (kContent | kListing)) == 0)
+      continue;
     observation.set_mode(value->stamp.mode & 07777);
     observation.set_mode_counts((value->weight & kMode) != 0);
     observation.set_status((value->weight & kStatus) != 0);

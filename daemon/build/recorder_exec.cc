@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "daemon/build/recorder_impl.h"
 #include "daemon/build/restore.h"
+#include "ocpwatch/v1/ring.h"
 
 namespace ocpwatch {
 
@@ -44,8 +45,17 @@ bool HasOutputs(const v1::ActionRecord& record, Store* store) {
                      [&](const v1::Output& output) { return store->HasBlob(FromProto(output.digest())); });
 }
 
-// Longer paths of blobs do not fit an answer; see kReplyBytes.
-constexpr int kMaxWords = 2;
+v1::Reply KillReply(const v1::ActionRecord& record, Store* store) {
+  v1::Reply reply;
+  reply.mutable_kill()->set_exit_status(record.exit_status());
+  for (const v1::Output& output : record.outputs()) {
+    if (output.digest().size() == 0) continue;
+    v1::Words& words = *reply.mutable_kill()->add_words();
+    words.set_fd(output.fds(0));
+    words.set_path(store->BlobPath(FromProto(output.digest())));
+  }
+  return reply;
+}
 
 }  // namespace
 
@@ -78,7 +88,7 @@ std::shared_ptr<const StoredAction> BuildRecorder::Impl::TryWhole(Decisions* dec
   std::shared_ptr<const StoredAction> hit;
   for (const auto& action : store_.Find(start.fingerprint)) {
     Present present(&store_);
-    std::optional<Mismatch> mismatch = present.FirstMismatch(action->record, /*whole=*/true);
+    std::optional<Mismatch> mismatch = present.FirstMismatch(action->record, /*whole=*/true, {});
     if (!mismatch.has_value() && !HasOutputs(action->record, &store_)) {
       mismatch = Mismatch{v1::Decision::REASON_BLOB, "", "what it wrote is not in the store any more"};
     }
@@ -208,7 +218,8 @@ v1::Reply BuildRecorder::Impl::DecideExec(Scope* parent, const v1::Frame& frame,
   key.mutable_environment()->Assign(request.environment.begin(), request.environment.end());
   key.set_cwd(model.trace.Path(subject->cwd));
   key.set_executable(executable);
-  const int32_t pid = caller->pid != 0 ? caller->pid : applied.pid;
+  // The child of a vfork says itself who it is: nobody else knows yet.
+  const int32_t pid = !spawn && call.value() > 0 ? static_cast<int32_t>(call.value()) : caller->pid;
   if (pid == 0) return proceed;
   std::vector<OpenDescriptor> open = DescriptorsOf(pid);
   if (spawn && caller->actions != nullptr && call.object() != 0) {
@@ -228,23 +239,19 @@ v1::Reply BuildRecorder::Impl::DecideExec(Scope* parent, const v1::Frame& frame,
   } else if (NeverReused(executable)) {
     why = {v1::Decision::REASON_CONFIGURED, executable, "is never reused, says the configuration"};
   } else {
-    for (const auto& action : store_.Find(start.fingerprint)) {
+    const auto records = store_.Find(start.fingerprint);
+    const absl::flat_hash_set<std::string> alike = AlikePaths(records);
+    for (const auto& action : records) {
+      const v1::ActionRecord& record = action->record;
       Mismatch mismatch;
-      if (TryReuse(parent, *action, &mismatch, model)) {
-        const v1::ActionRecord& record = action->record;
+      v1::Reply reply = KillReply(record, &store_);
+      if (reply.ByteSizeLong() > kReplyBytes) continue;  // A store in a very deep directory.
+      if (TryReuse(parent, *action, alike, &mismatch, model)) {
         store_.NoteHit(action->id, record.duration_ns());
         totals_.set_reused(totals_.reused() + std::max(1u, record.commands()));
         totals_.set_saved_ns(totals_.saved_ns() + record.duration_ns());
         for (Scope* above = parent; above != nullptr; above = above->parent) above->commands += record.commands();
         decisions->push_back(ReusedDecision(number, *action));
-        v1::Reply reply;
-        reply.mutable_kill()->set_exit_status(record.exit_status());
-        for (const v1::Output& output : record.outputs()) {
-          if (output.digest().size() == 0) continue;
-          v1::Words& words = *reply.mutable_kill()->add_words();
-          words.set_fd(output.fds(0));
-          words.set_path(store_.BlobPath(FromProto(output.digest())));
-        }
         return reply;
       }
       if (why.reason == v1::Decision::REASON_NONE) why = std::move(mismatch);
@@ -261,15 +268,16 @@ v1::Reply BuildRecorder::Impl::DecideExec(Scope* parent, const v1::Frame& frame,
   return proceed;
 }
 
-bool BuildRecorder::Impl::TryReuse(Scope* parent, const StoredAction& action, Mismatch* why, FollowedModel model) {
+bool BuildRecorder::Impl::TryReuse(Scope* parent, const StoredAction& action,
+                                   const absl::flat_hash_set<std::string>& alike, Mismatch* why, FollowedModel model) {
   const v1::ActionRecord& record = action.record;
   Trace& trace = model.trace;
   Present present(&store_);
-  if (std::optional<Mismatch> mismatch = present.FirstMismatch(record, /*whole=*/false)) {
+  if (std::optional<Mismatch> mismatch = present.FirstMismatch(record, /*whole=*/false, alike)) {
     *why = *std::move(mismatch);
     return false;
   }
-  if (!HasOutputs(record, &store_) || record.outputs_size() > kMaxWords) {
+  if (!HasOutputs(record, &store_)) {
     *why = {v1::Decision::REASON_BLOB, "", "what it wrote is not in the store any more"};
     return false;
   }

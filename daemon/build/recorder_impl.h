@@ -98,7 +98,8 @@ class BuildRecorder::Impl {
   // ---- recorder_exec.cc
   v1::Reply DecideExec(Scope* parent, const v1::Frame& frame, const Applied& applied, FollowedModel model,
                        Decisions* decisions);
-  bool TryReuse(Scope* parent, const StoredAction& action, Mismatch* why, FollowedModel model);
+  bool TryReuse(Scope* parent, const StoredAction& action, const absl::flat_hash_set<std::string>& alike, Mismatch* why,
+                FollowedModel model);
   // Why there is no record that fits.
   Mismatch ExplainNew(const v1::Fingerprint& key);
   std::vector<OutputGroup> GroupOutputs(const std::vector<OpenDescriptor>& open);

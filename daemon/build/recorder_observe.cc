@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "daemon/build/recorder_impl.h"
 #include "daemon/session/path.h"
@@ -172,7 +173,7 @@ void BuildRecorder::Impl::CheckReadHazard(Scope* scope, PathId path, const Trace
   if (writer == writers_.end() || !Unordered(*scope, writer->second, trace)) return;
   const Command* const other = trace.Find(writer->second);
   const std::string& name = trace.Path(path);
-  totals_.add_hazards(absl::StrCat(name, " was read while a command that writes it ran"));
+  totals_.add_hazards(absl::StrCat(absl::Utf8SafeCEscape(name), " was read while a command that writes it ran"));
   scope->Taint(v1::Decision::REASON_HAZARD, "a command that runs at the same time writes a file that it reads", name);
   if (other != nullptr) {
     if (Scope* const their_scope = ScopeOf(other->id)) {
