@@ -3,8 +3,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <algorithm>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -58,6 +61,14 @@ size_t OutsideTarget::Hand(std::string_view bytes) {
     }
   }
   return done;
+}
+
+size_t OutsideTarget::Room() const {
+  if (pending() > 0) return 0;
+  int filled = 0;
+  const int size = terminal_ ? -1 : fcntl(fd_.get(), F_GETPIPE_SZ);
+  if (size < 0 || ioctl(fd_.get(), FIONREAD, &filled) != 0) return SIZE_MAX;
+  return static_cast<size_t>(std::max(size - filled, 0));
 }
 
 void OutsideTarget::Write(std::string_view bytes) {

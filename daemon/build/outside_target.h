@@ -47,6 +47,8 @@ class OutsideTarget {
   // What waits.
   size_t pending() const { return pending_.size() - sent_; }
 
+  // How much it would take now; of a terminal that is not known. 0: it has to be waited for.
+  size_t Room() const;
   void Write(std::string_view bytes);
   // Hands on what waits, as far as it is taken.
   void Flush();

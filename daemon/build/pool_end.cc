@@ -9,6 +9,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -105,7 +106,7 @@ PoolEnd::State PoolEnd::Read(size_t bound, std::string* out) {
   std::array<char, kReadBytes> buffer;  // Not initialised.
   const size_t begin = out->size();
   while (out->size() - begin < bound) {
-    const ssize_t got = read(fd_.get(), buffer.data(), buffer.size());
+    const ssize_t got = read(fd_.get(), buffer.data(), std::min(buffer.size(), bound - (out->size() - begin)));
     if (got > 0) {
       out->append(buffer.data(), static_cast<size_t>(got));
       taken_ = true;

@@ -46,7 +46,7 @@ class PoolEnd {
   void End();
   // What `Read` has left: nothing for the moment; nothing any more; maybe more.
   enum class State { kEmpty, kEnded, kMore };
-  // Appends what stands in it, up to `bound` bytes and what one read brings.
+  // Appends what stands in it, at most `bound` bytes.
   State Read(size_t bound, std::string* out);
   // It has been opened by somebody since Begin. After a Read that left nothing.
   bool taken() const { return taken_; }

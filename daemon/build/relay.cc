@@ -95,6 +95,8 @@ class Relay::Loop : public std::enable_shared_from_this<Relay::Loop> {
 
   // After each change of what waits for `target`.
   void Settle(Target* target) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Its streams are not read until it takes something.
+  void Block(Target* target, bool blocked) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Arm(Target* target, bool wanted) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Cut(Target* target) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // At the end of each operation: closes targets to which nothing leads any more, removes nodes that nobody needs.
@@ -218,7 +220,14 @@ void Relay::Loop::Handle(const epoll_event& event) {
       return;  // Settle may have removed it.
     }
   } else if (const auto found = nodes_.find(static_cast<uint32_t>(about)); found != nodes_.end()) {
-    Drain(found->second.get(), kTurn, false);
+    Node* const node = found->second.get();
+    if (node->end == nullptr) return;  // An event of the same turn has ended it.
+    const size_t room = node->target->out->Room();
+    if (room > 0) {
+      Drain(node, std::min(kTurn, room), false);
+    } else {
+      Block(node->target.get(), true);
+    }
   }
 }
 
@@ -272,7 +281,7 @@ PoolEnd* Relay::Loop::FreeEnd(bool terminal) {
 
 absl::StatusOr<Relay::Stream> Relay::Loop::OpenBelow(Node* parent, const std::shared_ptr<Target>& target) {
   if (target->out == nullptr) return absl::FailedPreconditionError("nobody reads there any more");
-  if (parent != nullptr && target->out->pending() >= kMaxPendingForced) {
+  if (parent != nullptr && target->out->pending() >= kMaxPending) {
     return absl::ResourceExhaustedError("what the outputs lead to takes nothing");
   }
   PoolEnd* const end = FreeEnd(target->out->terminal());
@@ -344,12 +353,14 @@ void Relay::Loop::Settle(Target* target) {
     Cut(target);
     return;
   }
-  const size_t pending = target->out->pending();
-  Arm(target, pending > 0);
-  if (pending == 0) to_sweep_ = true;
-  const bool blocked = pending >= (target->blocked ? kMaxPending / 2 : kMaxPending);
+  if (target->out->pending() == 0) to_sweep_ = true;
+  Block(target, target->out->pending() > 0);
+}
+
+void Relay::Loop::Block(Target* target, bool blocked) {
   if (blocked == target->blocked) return;
   target->blocked = blocked;
+  Arm(target, blocked);
   for (const auto& [id, node] : nodes_) {
     if (node->target.get() == target) Watch(node.get(), !blocked);
   }

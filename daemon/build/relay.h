@@ -24,17 +24,19 @@
 // A target that nobody reads any more (`yes | head -1`): all streams that lead there are closed, here and in the client
 // (`close_pipe`), so that the writer gets its SIGPIPE. The client puts a new pipe in the place.
 //
-// A target that takes nothing blocks the streams that lead there and nothing else: from kMaxPending on they are not
-// read, and their writers block as they would have.
+// A target that takes nothing blocks the streams that lead there and nothing else: they are not read, and their writers
+// block as they would have. No more is read than a target has room for, so that nothing waits in our memory, but for
+// what Open and Finish have to read while it takes nothing.
 //
-// Limits, known: what is in our memory when the daemon is killed is lost (while nothing blocks: what is between a read
-// and the write after it). SIGPIPE comes as late as bytes can be under way. A process that opens /dev/tty writes past
-// us.
+// The daemon's death. Where each stream leads is in the keepers of the pool (pool.h), and the client forwards from then
+// on. What had been read and not yet written is lost; that is what lies between a read and the write after it, or what
+// waits in our memory. SIGPIPE comes as late as bytes can be under way. A process that opens /dev/tty writes past us.
 //
 // Thread-safe; one thread with epoll. SIGPIPE must be ignored in this process. Streams that are held by background
 // processes when the Relay is destroyed are forwarded on to their end, by that thread, which outlives the object.
 //
-// Measured: see tests/unit/build/relay_test.cc, "[!benchmark]".
+// Measured on a two-core machine (relay_test "[!benchmark]"): Open 7.4 to 7.9 us, Finish 2.0 to 3.8 us; from a
+// command's write to its arrival 8 us while the thread is awake, 57 us where it has to wake up.
 #ifndef OCPWATCH_DAEMON_BUILD_RELAY_H_
 #define OCPWATCH_DAEMON_BUILD_RELAY_H_
 
@@ -50,11 +52,10 @@
 
 namespace ocpwatch {
 
-// Of one outside target: what may wait to be forwarded. Four pipes full.
-inline constexpr size_t kMaxPending = size_t{256} << 10;
-// Open and Finish read whatever the bound: short outputs of many commands, none of which would have blocked by itself.
-// From here on commands get no stream, so that they write to what they inherited and block there.
-inline constexpr size_t kMaxPendingForced = size_t{4} << 20;
+// Of one outside target: what may wait in our memory. Open and Finish read whether or not it takes something: short
+// outputs of many commands, none of which would have blocked by itself. From here on commands get no stream, so that
+// they write to what they inherited and block there.
+inline constexpr size_t kMaxPending = size_t{4} << 20;
 
 class Relay {
  public:
