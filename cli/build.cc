@@ -116,6 +116,32 @@ v1::RunRequest::Start BuildRequest(const Options& options, const UserCommand& co
   return request;
 }
 
+// A session up to the first answer.
+struct Beginning {
+  std::unique_ptr<Client> client;  // Outlives the call.
+  std::unique_ptr<SessionCall> call;
+  absl::StatusOr<v1::RunReply> reply;
+  bool said = false;  // Some words of what was reused are out.
+};
+
+Beginning Begin(const Options& options, const UserCommand& command, const OutputPool& pool) {
+  Beginning beginning;
+  absl::StatusOr<Client> client = Client::Connect(Client::Start::kIfNeeded);
+  if (!client.ok()) {
+    beginning.reply = client.status();
+    return beginning;
+  }
+  OutputPool::AllowCopiesBy(client->daemon_pid());
+  beginning.client = std::make_unique<Client>(*std::move(client));
+  beginning.call = std::make_unique<SessionCall>(beginning.client.get());
+  beginning.reply = beginning.call->StartBuild(BuildRequest(options, command, pool),
+                                               [&said = beginning.said](int fd, const auto& text) {
+                                                 said = true;
+                                                 Say(fd, text);
+                                               });
+  return beginning;
+}
+
 void Explain(Client* client, const std::string& session) {
   v1::ExplainRequest request;
   request.set_session(session);
@@ -154,21 +180,25 @@ int Build(const Options& options, const std::vector<std::string>& words) {
     return Fail(absl::Status(status.code(), absl::StrCat("cannot build: ", status.message())), kExitRecordFailed,
                 absl::IsInvalidArgument(status) ? "ocp-watch build --help" : "ocp-watch doctor");
   };
-  absl::StatusOr<Client> client = Client::Connect(Client::Start::kIfNeeded);
-  if (!client.ok()) return fail(client.status());
   const int terminal = isatty(STDOUT_FILENO) != 0 ? STDOUT_FILENO : isatty(STDERR_FILENO) != 0 ? STDERR_FILENO : -1;
   OutputPool pool(terminal >= 0);
-  OutputPool::AllowCopiesBy(client->daemon_pid());
   const UserCommand command = FindUserCommand(words);
-  SessionCall call(&*client);
-  const absl::StatusOr<v1::RunReply> reply = call.StartBuild(BuildRequest(options, command, pool), Say);
+  Beginning beginning = Begin(options, command, pool);
+  // A daemon that is killed just now is no reason not to build.
+  if (absl::IsUnavailable(beginning.reply.status()) && !beginning.said) {
+    beginning.call.reset();
+    beginning = Begin(options, command, pool);
+  }
+  const absl::StatusOr<v1::RunReply>& reply = beginning.reply;
   if (!reply.ok()) return fail(reply.status());
+  Client* const client = beginning.client.get();
+  SessionCall& call = *beginning.call;
   if (reply->has_reused()) {
-    Conclude(options, &*client, reply->reused().session_id(), reply->totals(), begun_ns);
+    Conclude(options, client, reply->reused().session_id(), reply->totals(), begun_ns);
     EndLike({ChildEnd::kExited, reply->reused().exit_status(), ""});
   }
   if (reply->has_finished()) {  // Of a dry run.
-    Conclude(options, &*client, reply->finished().id(), reply->totals(), begun_ns);
+    Conclude(options, client, reply->finished().id(), reply->totals(), begun_ns);
     return 0;
   }
 
@@ -184,7 +214,7 @@ int Build(const Options& options, const std::vector<std::string>& words) {
                                                              " did was not learnt: ", finished.status().message())),
          kExitFailed, "the same again");
   } else if (end.kind != ChildEnd::kNotStarted) {
-    Conclude(options, &*client, started.session_id(), finished->totals(), begun_ns);
+    Conclude(options, client, started.session_id(), finished->totals(), begun_ns);
   }
   EndLike(end);
 }
