@@ -65,7 +65,11 @@ class WrapperEmitter {
       Line("}");
       return;
     }
-    Line("  RecordBefore(call, behaviour);");
+    if (function_.synchronous_to_write()) {
+      Line("  if (behaviour != Behaviour::kAfter) RecordBefore(call, behaviour = OnlyToWrite(behaviour, call.flags));");
+    } else {
+      Line("  RecordBefore(call, behaviour);");
+    }
     Line(std::string("  ") + (is_void_ ? "" : "const auto returned = ") + "next(" + Arguments(true) + ");");
     EmitOutcome();
     Line("  RecordAfter(call);");
@@ -184,9 +188,12 @@ class WrapperEmitter {
       default:
         break;
     }
-    // What was opened only for writing is known by what is written to it.
+    // What was opened only for writing is known by what is written to it. Beside the wait for an answer the look at it
+    // costs nothing.
     if (function_.stat_result()) {
-      Line("    if ((call.flags & O_ACCMODE) != O_WRONLY) call.stat_fd = static_cast<int>(call.result);");
+      Line("    if ((call.flags & O_ACCMODE) != O_WRONLY || behaviour == Behaviour::kSynchronous) {");
+      Line("      call.stat_fd = static_cast<int>(call.result);");
+      Line("    }");
     }
   }
 
@@ -208,6 +215,10 @@ class WrapperEmitter {
       case v1::ROLE_OUT_FD_PAIR:
         Line("    call.result = " + name + "[0];");
         return Line("    call.fd2 = " + name + "[1];");
+      case v1::ROLE_OUT_STAT:
+        return Line("    call.status = " + name + ";");
+      case v1::ROLE_OUT_STATX:
+        return Line("    call.statx = " + name + ";");
       case v1::ROLE_OUT_PID:
         return Line("    if (" + name + " != nullptr) call.value = *" + name + ";");
       default:

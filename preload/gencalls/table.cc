@@ -48,6 +48,8 @@ bool WantsPointer(v1::Role role) {
     case v1::ROLE_OUT_FD_PAIR:
     case v1::ROLE_OUT_PID:
     case v1::ROLE_OUT_SIGINFO:
+    case v1::ROLE_OUT_STAT:
+    case v1::ROLE_OUT_STATX:
     case v1::ROLE_SOCKET_ADDRESS:
       return true;
     default:
@@ -87,6 +89,9 @@ std::string FieldOf(v1::Role role) {
       return "result_path";
     case v1::ROLE_OUT_FD_PAIR:
       return "fd2";
+    case v1::ROLE_OUT_STAT:
+    case v1::ROLE_OUT_STATX:
+      return "stat";
     default:
       return "";
   }
@@ -123,6 +128,10 @@ class Checker {
     if (function.family() == v1::FAMILY_UNSPECIFIED) Error("has no family");
     if (function.returns().empty()) Error("has no return type; \"void\" if it returns nothing");
     if (function.record() == v1::BEHAVIOUR_SYNCHRONOUS) Error("a record session never waits for answers");
+    if (function.synchronous_to_write() && ArgumentOf(function, v1::ROLE_FLAGS) == nullptr &&
+        ArgumentOf(function, v1::ROLE_FOPEN_MODE) == nullptr) {
+      Error("is synchronous_to_write, and has no flags");
+    }
     for (const std::string& call : function.syscall()) CheckSystemCall(function, call);
     CheckArguments(function);
     CheckResult(function);
@@ -241,6 +250,8 @@ class Checker {
         case v1::ROLE_OUT_FD_PAIR:
         case v1::ROLE_OUT_PID:
         case v1::ROLE_OUT_SIGINFO:
+        case v1::ROLE_OUT_STAT:
+        case v1::ROLE_OUT_STATX:
           return true;
         default:
           break;

@@ -65,7 +65,7 @@ void WriteImage(StringList argv, const char* const* arguments, uint32_t opaque_a
   const char* const requested = reinterpret_cast<const char*>(getauxval(AT_EXECFN));
   const size_t requested_size = requested != nullptr ? LengthOf(requested, PATH_MAX) : 0;
   const size_t executable_length = ExecutablePath(requested, arguments, cwd, executable);
-  const bool for_build = session.ring->collect_environment != 0;
+  const bool for_build = IsBuildSession();
 
   LibraryNames libraries;
   const size_t libraries_size = libraries.SizeOfAll(kLibrariesPart);

@@ -100,10 +100,29 @@ void DropUnread(const Call& call, const char** path, const char** path2) {
   *path2 = Readable(*path2);
 }
 
+// False if the caller did not ask statx() for all of it.
+bool TakeStatus(const Call& call, struct stat* status) {
+  if (call.status != nullptr) {
+    *status = *call.status;
+    return true;
+  }
+  const struct statx& found = *call.statx;
+  constexpr uint32_t kNeeded = STATX_TYPE | STATX_MODE | STATX_INO | STATX_SIZE | STATX_MTIME | STATX_CTIME;
+  if ((found.stx_mask & kNeeded) != kNeeded) return false;
+  const uint64_t major = found.stx_dev_major, minor = found.stx_dev_minor;  // As makedev(), which is a call.
+  status->st_dev = (major & 0xfff) << 8 | (major & ~0xfffUL) << 32 | (minor & 0xff) | (minor & ~0xffUL) << 12;
+  status->st_ino = found.stx_ino;
+  status->st_mode = found.stx_mode;
+  status->st_size = static_cast<off_t>(found.stx_size);
+  status->st_mtim = {found.stx_mtime.tv_sec, found.stx_mtime.tv_nsec};
+  status->st_ctim = {found.stx_ctime.tv_sec, found.stx_ctime.tv_nsec};
+  return true;
+}
+
 // Writes the BeforeCall, in as many frames as argv and environment need; the last one names the reply slot. True if
 // that was written.
 bool WriteBefore(const Call& call, uint32_t reply_slot) {
-  const bool with_environment = call.environment != nullptr && session.ring->collect_environment != 0;
+  const bool with_environment = call.environment != nullptr && IsBuildSession();
   const Parts parts(call, call.path, call.path2);
   StringList argv(call.argv);
   StringList environment(with_environment ? call.environment : nullptr);
@@ -176,7 +195,11 @@ void RecordAfter(const Call& call) {
                                                      : LengthOf(call.result_path, kLongestPath);
     if (parts.result_length > kLongestPath) parts.result_length = kLongestPath;
   }
-  parts.has_status = call.stat_fd >= 0 && !Failed(RawFstat(call.stat_fd, &parts.status));
+  if (call.stat_fd >= 0) {
+    parts.has_status = !Failed(RawFstat(call.stat_fd, &parts.status));
+  } else if ((call.status != nullptr || call.statx != nullptr) && IsBuildSession()) {
+    parts.has_status = TakeStatus(call, &parts.status);
+  }
   const Claim claim = ClaimFrame(kFixedPart + (parts.has_status ? kStatusPart : 0) + parts.path_length +
                                  parts.path2_length + parts.result_length);
   if (claim.frame == nullptr) return;

@@ -39,6 +39,9 @@ struct Call {
   const char* result_path = nullptr;
   int64_t result_path_size = -1;  // Bytes of result_path; -1: it ends with a NUL.
   int stat_fd = -1;               // The descriptor whose fstat goes along; -1: none.
+  // What the call has found out itself; goes along in build sessions.
+  const struct stat* status = nullptr;
+  const struct statx* statx = nullptr;
 };
 
 // What this session wants of a function; kOff where the process is not recorded. Starts the library if that has not

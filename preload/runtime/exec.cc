@@ -128,6 +128,8 @@ int Execute(const ExecRequest& request) {
   }
   call.environment = request.environment;
   call.opaque = static_cast<uint32_t>(target.opaque);
+  // Of the child of a vfork nobody else knows the pid yet, and a build looks at the descriptors of whoever asks.
+  if (session.ring->collect_environment != 0) call.value = expected.pid;
   const int error = behaviour == Behaviour::kSynchronous ? AskAndCall(call, request, traced)
                                                          : TellAndCall(call, behaviour, request, traced);
   call.result = -1;

@@ -9,6 +9,7 @@
 
 #include <cerrno>
 
+#include "preload/gencalls/wrapper_support.h"
 #include "preload/runtime/call.h"
 #include "preload/runtime/exec.h"
 #include "preload/runtime/exit.h"
@@ -52,6 +53,11 @@ long TellOpenat2(const long* arguments) {
   call.function = FunctionId::kOpenat;
   call.fd = static_cast<int>(arguments[0]);
   call.path = reinterpret_cast<const char*>(arguments[1]);
+  const Behaviour behaviour = BehaviourFor(FunctionId::kOpenat);
+  if (behaviour > Behaviour::kAfter && IsReadable(how)) {
+    call.flags = static_cast<uint32_t>(how->flags);
+    RecordBefore(call, OnlyToWrite(behaviour, call.flags));
+  }
   const long result = RawSyscall(SYS_openat2, arguments[0], arguments[1], arguments[2], arguments[3]);
   // The kernel could read it, if it says anything but these.
   if (result != -EFAULT && result != -EINVAL && result != -E2BIG) {

@@ -130,6 +130,45 @@ TEST_CASE("The mode of an open is read only where there is one, and only reads a
   rmdir(directory);
 }
 
+TEST_CASE("An open waits for an answer only if it may change a file, and is then looked at") {
+  char directory[] = "/tmp/wrappers-XXXXXX";
+  REQUIRE(mkdtemp(directory) != nullptr);
+  const std::string path = std::string(directory) + "/x";
+  const auto asked = [&](auto open_it) {
+    Recording recording(Behaviour::kSynchronous);
+    open_it();
+    REQUIRE(!told.empty());
+    CHECK(told.back().call.stat_fd >= 0);
+    return told.front().before;
+  };
+  CHECK(asked([&] { return creat(path.c_str(), 0600); }));
+  CHECK_FALSE(asked([&] { return open(path.c_str(), O_RDONLY); }));
+  CHECK(asked([&] { return open(path.c_str(), O_WRONLY); }));
+  CHECK(asked([&] { return open(path.c_str(), O_RDWR); }));
+  CHECK(asked([&] { return openat(AT_FDCWD, path.c_str(), O_RDONLY | O_CREAT, 0600); }));
+  CHECK(asked([&] { return openat(AT_FDCWD, path.c_str(), O_RDONLY | O_TRUNC); }));
+  CHECK_FALSE(asked([&] { return fopen(path.c_str(), "r"); }));
+  CHECK(asked([&] { return fopen(path.c_str(), "r+"); }));
+  CHECK(asked([&] { return fopen(path.c_str(), "a"); }));
+  FILE* const stream = fopen("/dev/null", "r");
+  CHECK(asked([&] { return freopen(path.c_str(), "w", stream); }));
+  unlink(path.c_str());
+  rmdir(directory);
+}
+
+TEST_CASE("A status goes along with a stat that has filled it") {
+  struct stat status;
+  struct statx extended;
+  Recording recording;
+  CHECK(stat("/", &status) == 0);
+  CHECK(fstatat(AT_FDCWD, "/nowhere", &status, 0) == -1);
+  CHECK(statx(AT_FDCWD, "/", 0, STATX_BASIC_STATS, &extended) == 0);
+  REQUIRE(told.size() == 3);
+  CHECK(told[0].call.status == &status);
+  CHECK(told[1].call.status == nullptr);
+  CHECK(told[2].call.statx == &extended);
+}
+
 TEST_CASE("A failed call is told with its errno, and leaves it") {
   Recording recording;
   errno = 0;

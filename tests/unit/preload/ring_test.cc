@@ -1,6 +1,8 @@
 // The writer's side of the ring, and of synchronous calls.
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -164,17 +166,17 @@ TEST_CASE("A ring of another session is not touched") {
 
 TEST_CASE("A synchronous call waits for its answer and is then made") {
   TestSession session;
-  session.Set("open", v1::BEHAVIOUR_SYNCHRONOUS);
+  session.Set("stat", v1::BEHAVIOUR_SYNCHRONOUS);
   int asked = 0;
   session.OnSynchronous([&](const v1::Frame& frame) {
-    if (frame.before().path() == "/etc/hostname") ++asked;
+    if (frame.before().path().rfind("/nonexistent/", 0) == 0) ++asked;
     v1::Reply reply;
     reply.mutable_proceed();
     return reply;
   });
-  CHECK(WEXITSTATUS(session.Run({ProbePath(), "opens", "500"}).wait_status) == 0);
+  CHECK(WEXITSTATUS(session.Run({ProbePath(), "stats", "500"}).wait_status) == 0);
   CHECK(asked == 500);
-  CHECK(After(session.Frames(), v1::OP_OPEN).size() == 500);
+  CHECK(After(session.Frames(), v1::OP_STAT).size() == 500);
 }
 
 TEST_CASE("Kill ends the process with the status in the answer, in the place of the call") {
@@ -213,6 +215,56 @@ TEST_CASE("In a build session the environment goes along, without our variables"
     CHECK(variable.rfind("LD_PRELOAD", 0) != 0);
   }
   CHECK(Before(frames, v1::OP_EXEC).back().before().environment_size() >= 3);
+}
+
+// The status told for a path; empty if none is.
+v1::FileStat StatusOf(TestSession& session, const std::string& path) {
+  for (const v1::Frame& frame : After(session.Frames(), v1::OP_STAT)) {
+    if (frame.after().path() == path && frame.after().error() == 0) return frame.after().stat();
+  }
+  return {};
+}
+
+TEST_CASE("In a build session the status that a stat or statx has found goes along, and in no other") {
+  struct stat expected;
+  REQUIRE(stat("/etc/passwd", &expected) == 0);
+  for (const std::string command : {"test -f /etc/passwd", "/usr/bin/stat /etc/passwd"}) {
+    INFO(command);
+    TestSession::Settings settings;
+    settings.build = true;
+    TestSession session(settings);
+    session.Run({"/bin/sh", "-c", command});
+    const v1::FileStat found = StatusOf(session, "/etc/passwd");
+    CHECK(found.dev() == expected.st_dev);
+    CHECK(found.ino() == expected.st_ino);
+    CHECK(found.mode() == expected.st_mode);
+    CHECK(found.size() == static_cast<uint64_t>(expected.st_size));
+    CHECK(found.mtime_ns() == expected.st_mtim.tv_sec * 1'000'000'000 + expected.st_mtim.tv_nsec);
+    CHECK(found.ctime_ns() == expected.st_ctim.tv_sec * 1'000'000'000 + expected.st_ctim.tv_nsec);
+    TestSession record;
+    record.Run({"/bin/sh", "-c", command});
+    CHECK(StatusOf(record, "/etc/passwd").ino() == 0);
+  }
+}
+
+TEST_CASE("In a build session a file is written only after an answer, and is looked at when it is open") {
+  char path[] = "/tmp/ring-XXXXXX";
+  close(mkstemp(path));
+  TestSession::Settings settings;
+  settings.build = true;
+  TestSession session(settings);
+  session.Run({"/bin/sh", "-c", std::string("echo x > ") + path + "; read x < " + path});
+  int written = 0, asked = 0, read = 0;
+  for (const v1::Frame& frame : session.Frames()) {
+    if (frame.has_before() && frame.before().path() == path && frame.before().reply_slot() != 0) ++asked;
+    if (!frame.has_after() || frame.after().path() != path) continue;
+    CHECK(frame.after().stat().ino() != 0);
+    ++((frame.after().flags() & O_WRONLY) != 0 ? written : read);
+  }
+  CHECK(asked == 1);
+  CHECK(written == 1);
+  CHECK(read == 1);
+  unlink(path);
 }
 
 }  // namespace
