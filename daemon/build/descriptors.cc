@@ -175,8 +175,10 @@ void Describe(const std::vector<OpenDescriptor>& open, v1::Fingerprint* key) {
     v1::Fingerprint::Inherited& inherited = *key->add_inherited();
     inherited.set_fd(descriptor.fd);
     inherited.set_kind(NameOf(descriptor.kind));
-    inherited.set_path(descriptor.path);
-    if (descriptor.kind == Kind::kFile) inherited.set_offset(descriptor.offset);
+    // Where words go makes no difference to whoever can only write them.
+    const bool read = descriptor.readable() || descriptor.kind == Kind::kDirectory;
+    if (read) inherited.set_path(descriptor.path);
+    if (read && descriptor.kind == Kind::kFile) inherited.set_offset(descriptor.offset);
     inherited.set_flags(descriptor.flags & (O_ACCMODE | O_APPEND));
     if (has_twin) inherited.set_same_as(same->fd + 1);
   }

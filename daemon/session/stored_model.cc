@@ -36,6 +36,8 @@ void StoreHead(const Command& command, v1::StoredCommand* stored) {
   stored->set_opaque_detail(command.opaque_detail);
   stored->set_process(command.process);
   stored->set_forks(command.forks);
+  if (command.decision != nullptr) *stored->mutable_decision() = *command.decision;
+  if (command.kept != nullptr) *stored->mutable_kept() = *command.kept;
 }
 
 void LoadHead(const v1::StoredCommand& stored, Command* command) {
@@ -52,6 +54,8 @@ void LoadHead(const v1::StoredCommand& stored, Command* command) {
   command->opaque_detail = stored.opaque_detail();
   command->process = stored.process();
   command->forks = stored.forks();
+  if (stored.has_decision()) command->decision = std::make_shared<const v1::Decision>(stored.decision());
+  if (stored.has_kept()) command->kept = std::make_shared<const v1::Decision>(stored.kept());
 }
 
 absl::Status StoreModel(const Trace& trace, absl::FunctionRef<absl::Status(const v1::StoredModel&)> part) {
