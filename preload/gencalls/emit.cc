@@ -18,6 +18,8 @@ std::vector<std::string> NamesOf(const v1::Function& function) {
   return names;
 }
 
+bool Reads(const v1::Function& function) { return function.op() == v1::OP_READ || function.op() == v1::OP_MAP; }
+
 std::string Declare(const std::string& type, const std::string& name) {
   const size_t pointer = type.find("(*)");
   if (pointer != std::string::npos) return std::string(type).insert(pointer + 2, name);
@@ -39,11 +41,11 @@ std::string ParametersOf(const v1::Function& function, bool with_names, bool var
 std::string LibcIncludes() {
   std::string result;
   for (const char* header :
-       {"dirent.h",     "dlfcn.h",       "errno.h",       "fcntl.h",        "fts.h",        "ftw.h",
-        "glob.h",       "sched.h",       "sys/ioctl.h",   "mntent.h",       "signal.h",     "spawn.h",
-        "stdarg.h",     "stdio.h",       "sys/mman.h",    "sys/resource.h", "sys/socket.h", "sys/stat.h",
-        "sys/statfs.h", "sys/statvfs.h", "sys/syscall.h", "sys/time.h",     "sys/types.h",  "sys/uio.h",
-        "sys/wait.h",   "termios.h",     "time.h",        "unistd.h",       "utime.h",      "wordexp.h"}) {
+       {"dirent.h",   "dlfcn.h",        "errno.h",      "fcntl.h",    "fts.h",        "ftw.h",         "glob.h",
+        "sched.h",    "sys/ioctl.h",    "mntent.h",     "signal.h",   "spawn.h",      "stdarg.h",      "stdio.h",
+        "sys/mman.h", "sys/resource.h", "sys/socket.h", "sys/stat.h", "sys/statfs.h", "sys/statvfs.h", "sys/syscall.h",
+        "sys/time.h", "sys/types.h",    "sys/uio.h",    "sys/wait.h", "termios.h",    "time.h",        "unistd.h",
+        "utime.h",    "wchar.h",        "wordexp.h"}) {
     result += std::string("#include <") + header + ">\n";
   }
   return result;
@@ -57,7 +59,12 @@ std::string EmitFunctionIds(const v1::CallTable& table) {
   for (const v1::Function& function : table.functions()) {
     out += "  " + EnumeratorOf(function.name()) + " = " + std::to_string(id++) + ",\n";
   }
-  out += "  kCount = " + std::to_string(id) + ",\n};\n\n}  // namespace ocpwatch\n\n#endif\n";
+  out += "  kCount = " + std::to_string(id) +
+         ",\n};\n\n// Those that read from a descriptor.\ninline constexpr FunctionId kReadFunctions[] = {\n";
+  for (const v1::Function& function : table.functions()) {
+    if (Reads(function)) out += "    FunctionId::" + EnumeratorOf(function.name()) + ",\n";
+  }
+  out += "};\n\n}  // namespace ocpwatch\n\n#endif\n";
   return out;
 }
 

@@ -25,6 +25,10 @@ std::string EmitCallTable(const v1::CallTable& table);
 // The function's name and its aliases.
 std::vector<std::string> NamesOf(const v1::Function& function);
 
+// Whether it takes content from a descriptor: what is told once of each descriptor in a build session
+// (preload/runtime/reads.h).
+bool Reads(const v1::Function& function);
+
 // "const char *path": a type with the name where C wants it. An empty name gives the type alone.
 std::string Declare(const std::string& type, const std::string& name);
 

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "ocpwatch/v1/ring.h"
+#include "preload/gencalls/emit.h"
 
 namespace ocpwatch {
 namespace {
@@ -132,6 +133,7 @@ class Checker {
         ArgumentOf(function, v1::ROLE_FOPEN_MODE) == nullptr) {
       Error("is synchronous_to_write, and has no flags");
     }
+    if (Reads(function) && !function.by_hand() && !HasDescriptor(function)) Error("reads, and has no descriptor");
     for (const std::string& call : function.syscall()) CheckSystemCall(function, call);
     CheckArguments(function);
     CheckResult(function);
@@ -239,6 +241,13 @@ class Checker {
       if (argument.role() == role) return &argument;
     }
     return nullptr;
+  }
+
+  static bool HasDescriptor(const v1::Function& function) {
+    for (const v1::Implied& implied : function.implied()) {
+      if (implied.role() == v1::ROLE_FD) return true;
+    }
+    return ArgumentOf(function, v1::ROLE_FD) != nullptr || ArgumentOf(function, v1::ROLE_STREAM) != nullptr;
   }
 
   static bool HasOutput(const v1::Function& function) {

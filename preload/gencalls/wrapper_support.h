@@ -21,6 +21,9 @@ namespace ocpwatch {
 int StreamDescriptor(FILE* stream);
 int DirectoryDescriptor(DIR* directory);
 
+// The same of a stream without asking libc, which takes a lock or two.
+inline int StreamNumber(const FILE* stream) { return stream != nullptr ? stream->_fileno : -1; }
+
 // The open(2) flags that fopen makes of its mode ("r+e").
 uint32_t OpenFlags(const char* fopen_mode);
 

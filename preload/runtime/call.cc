@@ -4,6 +4,7 @@
 #include "preload/runtime/frame_encoder.h"
 #include "preload/runtime/lists.h"
 #include "preload/runtime/load.h"
+#include "preload/runtime/reads.h"
 #include "preload/runtime/reply.h"
 #include "preload/runtime/ring_writer.h"
 #include "preload/runtime/session.h"
@@ -197,6 +198,7 @@ void RecordAfter(const Call& call) {
   }
   if (call.stat_fd >= 0) {
     parts.has_status = !Failed(RawFstat(call.stat_fd, &parts.status));
+    NoteOpened(call.stat_fd, parts.has_status && S_ISREG(parts.status.st_mode));
   } else if ((call.status != nullptr || call.statx != nullptr) && IsBuildSession()) {
     parts.has_status = TakeStatus(call, &parts.status);
   }

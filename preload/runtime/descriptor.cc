@@ -8,6 +8,7 @@
 
 #include "preload/runtime/call.h"
 #include "preload/runtime/export.h"
+#include "preload/runtime/reads.h"
 #include "real_calls.h"
 
 namespace ocpwatch {
@@ -27,6 +28,7 @@ int Fcntl(int (*next)(int, int, ...), int fd, int command, long argument) {
   call.result = result;
   call.error = result == -1 ? errno : 0;
   RecordAfter(call);
+  if (command != F_SETFD && result >= 0) ForgetReads(result, result);
   return result;
 }
 

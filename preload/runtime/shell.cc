@@ -16,6 +16,7 @@
 #include "preload/runtime/environment.h"
 #include "preload/runtime/executable.h"
 #include "preload/runtime/export.h"
+#include "preload/runtime/reads.h"
 #include "preload/runtime/scratch.h"
 #include "preload/runtime/session.h"
 #include "preload/runtime/spawn.h"
@@ -208,6 +209,7 @@ OCPWATCH_EXPORT(int, pclose, (FILE * stream)) {
   const pid_t pid = ShellOf(stream);
   RecordBefore(call, behaviour);
   const int status = real.pclose(stream);
+  ForgetReads(call.fd, call.fd);
   call.result = status == -1 ? -1 : pid;
   call.error = status == -1 ? errno : 0;
   call.value = status;

@@ -8,6 +8,7 @@
 #include "preload/runtime/exit.h"
 #include "preload/runtime/lazy_calls.h"
 #include "preload/runtime/load.h"
+#include "preload/runtime/reads.h"
 #include "preload/runtime/ring_mapping.h"
 #include "preload/runtime/session.h"
 #include "preload/runtime/syscalls.h"
@@ -47,6 +48,7 @@ bool Join(const char* const* argv) {
     opaque_ancestor = expected.process;
     session.process = TakeProcessNumber();
   }
+  reads_told_once = IsBuildSession();
   AnnounceImage(argv, opaque_ancestor);
   return true;
 }

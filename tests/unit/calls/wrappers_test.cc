@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "preload/runtime/call.h"
+#include "preload/runtime/reads.h"
 #include "real_calls.h"
 
 namespace ocpwatch {
@@ -77,6 +78,13 @@ void RecordAfter(const Call& call) {
   }
   told.push_back({false, call, faulty ? "" : Text(call.path), faulty ? "" : Text(call.path2), result_path});
 }
+
+// Reads are told each here; reads.h is tested with the library.
+std::atomic<uint64_t> settled_reads[kSettledDescriptors / 64];
+bool reads_told_once = false;
+Behaviour BehaviourForRead(FunctionId function, int) { return BehaviourFor(function); }
+void SettleReads(int) {}
+void ForgetReadsNow(unsigned, unsigned) {}
 
 namespace {
 

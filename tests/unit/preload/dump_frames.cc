@@ -1,5 +1,5 @@
 // preload_dump COMMAND...: runs a command under the preload library and prints its frames, a line each. For looking at
-// what the library says, without a daemon.
+// what the library says, without a daemon. DUMP_BUILD=1: as in a build session; DUMP_LIBRARY: another library.
 #include <sys/wait.h>
 
 #include <cstdio>
@@ -10,8 +10,11 @@
 extern char** environ;
 
 int main(int argc, char** argv) {
-  ocpwatch::TestSession session;
+  ocpwatch::TestSession::Settings settings;
+  settings.build = std::getenv("DUMP_BUILD") != nullptr;
+  ocpwatch::TestSession session(settings);
   ocpwatch::RunOptions options;
+  if (const char* const library = std::getenv("DUMP_LIBRARY")) options.library = library;
   options.environment.clear();
   for (char** variable = environ; *variable != nullptr; ++variable) options.environment.emplace_back(*variable);
   const ocpwatch::RunResult result = session.Run({argv + 1, argv + argc}, options);

@@ -15,13 +15,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include <wchar.h>
 #include <wordexp.h>
 
 extern char** environ;
@@ -198,6 +201,99 @@ static int nonblocking(char** args) {
   printf("%zu\n", size);
   wait_for(pid);
   return 0;
+}
+
+/* reads HOW: from standard input, all of it; prints how many units. */
+static int reads(char** args) {
+  static char buffer[256];
+  static wchar_t wide[256];
+  struct iovec part = {buffer, sizeof buffer};
+  char* line = NULL;
+  size_t size = 0;
+  int count = 0, number = 0;
+#define READ(name, condition)       \
+  if (strcmp(args[0], name) == 0) { \
+    while (condition) count++;      \
+  }
+  READ("read", read(0, buffer, sizeof buffer) > 0)
+  READ("readv", readv(0, &part, 1) > 0)
+  READ("syscall", syscall(SYS_read, 0, buffer, sizeof buffer) > 0)
+  READ("fread", fread(buffer, 1, 1, stdin) > 0)
+  READ("fread_unlocked", fread_unlocked(buffer, 1, 1, stdin) > 0)
+  READ("fgets", fgets(buffer, sizeof buffer, stdin) != NULL)
+  READ("fgetc", fgetc(stdin) != EOF)
+  READ("getc", getc(stdin) != EOF)
+  READ("getc_unlocked", getc_unlocked(stdin) != EOF)
+  READ("getchar", getchar() != EOF)
+  READ("getline", getline(&line, &size, stdin) > 0)
+  READ("getdelim", getdelim(&line, &size, ' ', stdin) > 0)
+  READ("scanf", scanf("%d", &number) == 1)
+  READ("fscanf", fscanf(stdin, "%d", &number) == 1)
+  READ("wscanf", wscanf(L"%d", &number) == 1)
+  READ("fgetwc", fgetwc(stdin) != WEOF)
+  READ("fgetws", fgetws(wide, 256, stdin) != NULL)
+  printf("%d %d\n", count, number);
+  free(line);
+  return 0;
+}
+
+/* reads-anew: what standard input means changes three times. */
+static int reads_anew(char** args) {
+  (void)args;
+  char byte;
+  for (int i = 0; i < 3; i++) {
+    int fds[2];
+    (void)!read(0, &byte, 1);
+    (void)!read(0, &byte, 1);
+    if (pipe(fds) != 0 || write(fds[1], "xy", 2) != 2) return 1;
+    if (i == 0) dup2(fds[0], 0);
+    if (i == 1) close(0);
+    if (i == 1 && fcntl(fds[0], F_DUPFD, 0) != 0) return 2;
+    close(fds[0]);
+    close(fds[1]);
+  }
+  return 0;
+}
+
+/* reads-late: a pipe that has nothing for it at first. */
+static int reads_late(char** args) {
+  (void)args;
+  char byte;
+  int fds[2];
+  if (pipe2(fds, O_NONBLOCK) != 0 || dup2(fds[0], 0) != 0) return 1;
+  for (int i = 0; i < 3; i++) {
+    if (i == 1 && write(fds[1], "xy", 2) != 2) return 2;
+    (void)!read(0, &byte, 1);
+  }
+  return 0;
+}
+
+/* reads-own FILE: which it opens itself, in a vfork child too. */
+static int reads_own(char** args) {
+  char byte;
+  const int fd = open(args[0], O_RDONLY);
+  for (int i = 0; i < 3; i++) (void)!read(fd, &byte, 1);
+  FILE* stream = fopen(args[0], "r");
+  while (getc(stream) != EOF) {
+  }
+  fclose(stream);
+  const pid_t pid = vfork();
+  if (pid == 0) {
+    close(0);
+    open(args[0], O_RDONLY); /* 0, in the child */
+    _exit(0);
+  }
+  wait_for(pid);
+  (void)!read(0, &byte, 1);
+  return 0;
+}
+
+/* maps: standard input */
+static int maps(char** args) {
+  (void)args;
+  const char* text = mmap(NULL, 1, PROT_READ, MAP_PRIVATE, 0, 0);
+  mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return text == MAP_FAILED;
 }
 
 /* search NAME: along PATH */
@@ -466,7 +562,7 @@ static void run_true(void) {
   waitpid(pid, NULL, 0);
 }
 
-/* bench: stat, open and close, write, access of nothing, getpid by number; vfork, exec and wait. */
+/* bench: stat, open and close, write, access of nothing, getc, getpid by number; vfork, exec and wait. */
 static int bench(char** args) {
   (void)args;
   struct stat status;
@@ -475,6 +571,9 @@ static int bench(char** args) {
   BEST("ns open+close", 1e9, 400, 200, close(open("/etc/hostname", O_RDONLY)))
   BEST("ns write", 1e9, 400, 200, (void)!write(null, "x", 1))
   BEST("ns access", 1e9, 400, 200, (void)!access("/nonexistent", F_OK))
+  FILE* const zero = fopen("/dev/zero", "r");
+  BEST("ns getc", 1e9, 400, 2000, getc(zero))
+  fclose(zero);
   BEST("ns syscall", 1e9, 400, 200, syscall(SYS_getppid))
   BEST("us vfork+exec+wait", 1e6, 400, 1, run_true())
   return 0;
@@ -510,6 +609,11 @@ int main(int argc, char** argv) {
       {"exec-fails", exec_fails},
       {"broken-pipe", broken_pipe},
       {"nonblocking", nonblocking},
+      {"reads", reads},
+      {"reads-anew", reads_anew},
+      {"reads-late", reads_late},
+      {"reads-own", reads_own},
+      {"maps", maps},
       {"search", search},
       {"nested", nested},
       {"clones", clones},
