@@ -562,7 +562,20 @@ static void run_true(void) {
   waitpid(pid, NULL, 0);
 }
 
-/* bench: stat, open and close, write, access of nothing, getc, getpid by number; vfork, exec and wait. */
+static void spawn_true(void) {
+  pid_t pid = 0;
+  char* argv[] = {"true", NULL};
+  if (posix_spawn(&pid, "/bin/true", NULL, NULL, argv, environ) == 0) waitpid(pid, NULL, 0);
+}
+
+static void vfork_nothing(void) {
+  const pid_t pid = vfork();
+  if (pid == 0) _exit(0);
+  waitpid(pid, NULL, 0);
+}
+
+/* bench: stat, open and close, write, access of nothing, getc, getpid by number; vfork and
+ * wait, with exec and by posix_spawn. */
 static int bench(char** args) {
   (void)args;
   struct stat status;
@@ -575,7 +588,9 @@ static int bench(char** args) {
   BEST("ns getc", 1e9, 400, 2000, getc(zero))
   fclose(zero);
   BEST("ns syscall", 1e9, 400, 200, syscall(SYS_getppid))
+  BEST("us vfork+wait", 1e6, 400, 1, vfork_nothing())
   BEST("us vfork+exec+wait", 1e6, 400, 1, run_true())
+  BEST("us posix_spawn+wait", 1e6, 400, 1, spawn_true())
   return 0;
 }
 
