@@ -14,11 +14,13 @@ constexpr uint32_t kKillWords = 2;           // Kill.words
 constexpr uint32_t kItemFds = 1;             // Substitute.fds, Words.fd
 constexpr uint32_t kItemPath = 2;            // Substitute.path, Words.path
 
-void AddDescriptor(uint64_t value, AnswerItem* item) {
-  if (value <= INT32_MAX && item->fd_count < kMostSubstitutes) item->fds[item->fd_count++] = static_cast<int>(value);
+bool AddDescriptor(uint64_t value, AnswerItem* item) {
+  if (value > INT32_MAX || item->fd_count == kMostSubstitutes) return false;
+  item->fds[item->fd_count++] = static_cast<int>(value);
+  return true;
 }
 
-// True if the item names both a file and a descriptor.
+// True if the item names a file, and its descriptors are such and not too many.
 bool ReadItem(WireReader fields, AnswerItem* item) {
   item->fd_count = 0;
   item->path[0] = 0;
@@ -29,9 +31,11 @@ bool ReadItem(WireReader fields, AnswerItem* item) {
     } else if (fields.field() == kItemFds && fields.is_bytes()) {
       WireReader packed(fields.bytes(), fields.size());
       uint64_t value = 0;
-      while (packed.NextNumber(&value)) AddDescriptor(value, item);
-    } else if (fields.field() == kItemFds) {
-      AddDescriptor(fields.value(), item);
+      while (packed.NextNumber(&value)) {
+        if (!AddDescriptor(value, item)) return false;
+      }
+    } else if (fields.field() == kItemFds && !AddDescriptor(fields.value(), item)) {
+      return false;
     }
   }
   return item->path[0] != 0;
@@ -67,7 +71,10 @@ bool Answer::NextItem(size_t* at, AnswerItem* item) const {
   while (members.Next()) {
     *at = end_ - begin_ - members.rest();
     if (members.field() != ItemField() || !members.is_bytes()) continue;
-    if (!ReadItem(WireReader(members.bytes(), members.size()), item)) continue;
+    if (!ReadItem(WireReader(members.bytes(), members.size()), item)) {
+      if (!is_kill_) continue;
+      item->path[0] = 0;  // Cannot be opened, so the command will run.
+    }
     if (is_kill_ && item->fd_count == 0) AddDescriptor(0, item);  // Zero is not written.
     if (item->fd_count > 0) return true;
   }

@@ -25,28 +25,34 @@ int OpenSubstitute(const char* path, int like) {
 }  // namespace
 
 void Substitution::Apply(const char* path, const int* fds, size_t count) {
-  if (count == 0) return;
-  const int substitute = OpenSubstitute(path, fds[0]);
-  if (substitute < 0) return;
-  for (size_t i = 0; i < count && count_ < kMostSubstitutes; ++i) {
-    const int fd = fds[i];
-    const long flags = Fcntl(fd, F_GETFD);
+  const size_t first = count_;
+  for (size_t i = 0; i < count; ++i) {
+    const long flags = Fcntl(fds[i], F_GETFD);
     if (Failed(flags) || (flags & FD_CLOEXEC) != 0) continue;
-    long original = Fcntl(fd, F_DUPFD_CLOEXEC, kAside);
-    if (Failed(original)) original = Fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    if (Failed(original)) continue;
-    RawSyscall(SYS_dup3, substitute, fd, 0);
-    kept_[count_++] = {fd, static_cast<int>(original)};
+    if (count_ == kMostSubstitutes || !Keep(fds[i])) return LetGo(first);
   }
+  if (count_ == first) return;
+  const int substitute = OpenSubstitute(path, kept_[first].fd);
+  if (substitute < 0) return LetGo(first);
+  for (size_t i = first; i < count_; ++i) RawSyscall(SYS_dup3, substitute, kept_[i].fd, 0);
   RawClose(substitute);
 }
 
 void Substitution::Undo() {
-  while (count_ > 0) {
-    const Kept& kept = kept_[--count_];
-    RawSyscall(SYS_dup3, kept.original, kept.fd, 0);
-    RawClose(kept.original);
-  }
+  for (size_t i = 0; i < count_; ++i) RawSyscall(SYS_dup3, kept_[i].original, kept_[i].fd, 0);
+  LetGo(0);
+}
+
+bool Substitution::Keep(int fd) {
+  long original = Fcntl(fd, F_DUPFD_CLOEXEC, kAside);
+  if (Failed(original)) original = Fcntl(fd, F_DUPFD_CLOEXEC);  // A low limit.
+  if (Failed(original)) return false;
+  kept_[count_++] = {fd, static_cast<int>(original)};
+  return true;
+}
+
+void Substitution::LetGo(size_t first) {
+  while (count_ > first) RawClose(kept_[--count_].original);
 }
 
 }  // namespace ocpwatch

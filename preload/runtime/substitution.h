@@ -21,8 +21,9 @@ class Substitution {
   Substitution(const Substitution&) = delete;
   Substitution& operator=(const Substitution&) = delete;
 
-  // Opens `path` and makes it each of `fds`, with the status flags (O_APPEND, O_NONBLOCK) of the first. What cannot be
-  // opened, or would not be inherited, stays as it is.
+  // Opens `path` and makes it each of `fds`, with the status flags (O_APPEND, O_NONBLOCK) of the first; those that
+  // would not be inherited stay as they are. Either all or none: `path` is opened only when nothing else can go wrong,
+  // so that who made it can tell by that whether it has taken the place.
   void Apply(const char* path, const int* fds, size_t count);
 
   // Puts the originals back.
@@ -33,6 +34,9 @@ class Substitution {
     int fd;
     int original;  // Where it has been put meanwhile; closed by an exec.
   };
+  bool Keep(int fd);
+  void LetGo(size_t first);
+
   Kept kept_[kMostSubstitutes];
   size_t count_ = 0;
 };

@@ -69,6 +69,15 @@ TEST_CASE("A record session that waits is refused") {
         "f: a record session never waits for answers\n");
 }
 
+TEST_CASE("A wait that depends on flags needs flags, and a reader something to read from") {
+  CHECK(OfFunction("returns: \"int\" synchronous_to_write: true") == "f: is synchronous_to_write, and has no flags\n");
+  const std::string reader = "functions { name: \"f\" family: FAMILY_READ op: OP_READ returns: \"int\" ";
+  CHECK(Complaints(reader + "}") == "f: reads, and has no descriptor\n");
+  CHECK(Complaints(reader + "implied { role: ROLE_FD value: \"0\" } }").empty());
+  CHECK(OfFunction("returns: \"int\" arguments { type: \"int\" name: \"s\" role: ROLE_OUT_STAT }") ==
+        "f: s is ROLE_OUT_STAT, and int is no pointer\n");
+}
+
 TEST_CASE("Arguments that cannot be what their roles say are refused") {
   CHECK(OfFunction("returns: \"int\" arguments { type: \"int\" name: \"p\" role: ROLE_PATH }") ==
         "f: p is ROLE_PATH, and int is no pointer\n");

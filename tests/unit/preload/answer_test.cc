@@ -311,6 +311,24 @@ TEST_CASE("A substitute that is not there leaves the descriptor, and words that 
   }
 }
 
+TEST_CASE("A substitute is not even opened where a descriptor is short") {
+  for (const std::string how : {"fork", "vfork"}) {
+    INFO(how);
+    const Pipe pipe;
+    BuildSession session;
+    session.Answer(kScript, SubstituteFor({1, 2}, pipe.Path()));
+    for (int limit = 4; limit < 8; ++limit) {
+      RunOptions options;
+      options.descriptor_limit = limit;
+      // Two originals, and the substitute.
+      const RunResult result = session.Run(StartBy(how), options);
+      const bool substituted = limit >= 6;
+      CHECK(result.out == (substituted ? "before\n3\nafter\n" : "before\nran\n3\nafter\n"));
+      CHECK(pipe.Received() == (substituted ? "ran\n" : ""));
+    }
+  }
+}
+
 TEST_CASE("Without the helper beside the library a spawned command runs as it is") {
   const Directory directory;
   const std::string library = directory.Path("libocpwatch-preload.so");
