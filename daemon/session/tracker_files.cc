@@ -137,8 +137,11 @@ void Tracker::Impl::OnFileCall(const Context& context, v1::Op op, const v1::Afte
       kinds = kChecked;
       break;
     case v1::OP_LIST:
+    case v1::OP_OPEN_DIR:
       kinds = kListed | kDirectory;
-      if (call.error() == 0 && call.result() > 0 && !call.path().empty() && path != kNoPath) {
+      // A LIST says 0 where there is no descriptor, and more only in logs of before OPEN_DIR.
+      if (call.error() == 0 && call.result() >= (op == v1::OP_LIST ? 1 : 0) && !call.path().empty() &&
+          path != kNoPath) {
         process.descriptors.Set(call.result(), {.path = path,
                                                 .opener = process.number,
                                                 .command = process.command,

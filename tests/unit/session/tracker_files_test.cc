@@ -161,18 +161,37 @@ TEST_CASE("A changed root stands before absolute paths") {
   CHECK(m.Kinds(1, "/jail/x") == kRead);
 }
 
-TEST_CASE("A listed directory gives a descriptor that other paths can start from") {
+TEST_CASE("An opened directory gives a descriptor that other paths can start from, 0 too") {
+  const int descriptor = GENERATE(0, 9);
   Model m;
-  v1::Frame list = m.frames.After(1, v1::OP_LIST, "include");
-  list.mutable_after()->set_result(9);
-  m.Apply(list);
+  v1::Frame open = m.frames.After(1, v1::OP_OPEN_DIR, "include");
+  open.mutable_after()->set_result(descriptor);
+  m.Apply(open);
   CHECK(m.Kinds(1, "/src/include") == (kListed | kDirectory));
   v1::Frame stat = m.frames.After(1, v1::OP_STAT, "a.h");
-  stat.mutable_after()->set_fd(9);
+  stat.mutable_after()->set_fd(descriptor);
   m.Apply(stat);
   CHECK(m.Kinds(1, "/src/include/a.h") == kChecked);
-  m.Apply(m.frames.After(1, v1::OP_LIST, "gone", ENOENT));
+  CHECK(m.trace.truth.complete());
+  m.Apply(m.frames.After(1, v1::OP_OPEN_DIR, "gone", ENOENT));
   CHECK(m.Kinds(1, "/src/gone") == kMissing);
+}
+
+TEST_CASE("A list that opens nothing leaves descriptor 0 what it is; a log of before OPEN_DIR says what it opened") {
+  Model m;
+  m.Apply(m.frames.Open(1, "/usr", O_RDONLY | O_DIRECTORY, 0, S_IFDIR | 0755));
+  m.Apply(m.frames.After(1, v1::OP_LIST, "scanned"));
+  CHECK(m.Kinds(1, "/src/scanned") == (kListed | kDirectory));
+  v1::Frame stat = m.frames.After(1, v1::OP_STAT, "include");
+  stat.mutable_after()->set_fd(0);
+  m.Apply(stat);
+  CHECK(m.Kinds(1, "/usr/include") == kChecked);
+  v1::Frame old = m.frames.After(1, v1::OP_LIST, "opened");
+  old.mutable_after()->set_result(9);
+  m.Apply(old);
+  stat.mutable_after()->set_fd(9);
+  m.Apply(stat);
+  CHECK(m.Kinds(1, "/src/opened/include") == kChecked);
 }
 
 TEST_CASE("Temporary files, names and directories are known by the name that was made") {
