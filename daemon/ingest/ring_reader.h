@@ -5,10 +5,10 @@
 //
 //   a frame that cannot be parsed          damage for its process, whose later frames are ignored; nobody else notices
 //   a record that a dead process began     stepped over, damage for that process
-//   the same of a process that lives       waited for while nobody needs the room; then it is marked kSkip and stepped
-//   over head that cannot be                    the words of the records say where the end is; head is put right a word
-//   that cannot be                  what is pending is dropped (a whole new lap begins if even head is wrong), damage
-//                                          for the session
+//   the same of a process that lives       waited for while nobody needs the room; then marked kSkip and stepped over
+//   a head that cannot be                  the words of the records say where the end is; head is put right
+//   a word that cannot be                  what is pending is dropped (a whole new lap begins if even head is wrong),
+//                                          damage for the session
 //
 // A frame counts once it is committed: that its writer was killed right after changes nothing.
 //

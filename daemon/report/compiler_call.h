@@ -6,11 +6,10 @@
 // sccache) are stepped over; the compiler that a launcher executes is the caller's business (compile_commands.cc).
 //
 // Taken: each source among the arguments, assembler too, unless the call only preprocesses (-E), only lists
-// dependencies
-// (-M, -MM) or only prints something. Linking in the same call does not matter. No sources are: standard input, devices
-// (`-x c /dev/null` tries an option), headers (-x c-header: a precompiled one), and what is named only inside of a
-// response file (@file), which is kept as it is. Syntax: GCC 12's "Option Summary" and clang 14's "Command line
-// argument reference".
+// dependencies (-M, -MM) or only prints something. Linking in the same call does not matter. No sources are: standard
+// input, devices (`-x c /dev/null` tries an option), headers (-x c-header: a precompiled one), and what is named only
+// inside of a response file (@file), which is kept as it is. Syntax: GCC 12's "Option Summary" and clang 14's "Command
+// line argument reference".
 #ifndef OCPWATCH_DAEMON_REPORT_COMPILER_CALL_H_
 #define OCPWATCH_DAEMON_REPORT_COMPILER_CALL_H_
 

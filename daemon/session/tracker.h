@@ -11,8 +11,7 @@
 //  - How a process ended: the last exit it called, unless its parent's wait tells of a signal. Of the session's first
 //    process SessionEnd tells.
 //  - An exec is known to have succeeded when the new image announces itself. One that cannot (opaque) is believed at
-//  once
-//    and taken back if the call returns. One that never announces itself is OPAQUE_SILENT.
+//    once and taken back if the call returns. One that never announces itself is OPAQUE_SILENT.
 //  - A file that is a command's standard input, output or error when it starts, or that its process opened before the
 //    exec (`cmd > out` in a shell), is a use of the new command too, with kInherited: what it does with it is not seen.
 //  - Paths are lexical: `a/../b` is `b` even where `a` is a symbolic link to elsewhere.

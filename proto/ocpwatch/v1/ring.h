@@ -12,8 +12,7 @@
 // since the session began and are reduced modulo data_size; a record never crosses the end, a kSkip record fills the
 // gap. The word:
 //
-//   bits 0-1   state   kFree  bits 2-63: the position of this word in the lap to come, divided by 8 (0 in the first
-//   lap)
+//   bits 0-1   state   kFree  bits 2-63: this word's position in the lap to come, divided by 8 (0 in the first lap)
 //                      kBusy  bits 2-23: span in words, bits 24-63: process number of the writer
 //                      kDone  bits 2-23: span in words, bits 24-63: bytes of the frame
 //                      kSkip  bits 2-23: span in words
@@ -71,8 +70,7 @@ constexpr uint64_t SpanForFrame(uint64_t frame_bytes) { return 1 + (frame_bytes 
 enum class RingState : uint32_t {
   kOpen = 0,
   kClosed = 1,  // The session is over (daemon): write nothing more.
-  kAbandoned =
-      2,  // The reader stood still too long (a writer says so): nothing more is written, the session is incomplete.
+  kAbandoned = 2,  // The reader stood still too long (a writer says so): write nothing more; it is incomplete.
 };
 
 // What the reader does while it finds nothing; tells a writer whether to ring the doorbell.
