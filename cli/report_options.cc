@@ -84,7 +84,11 @@ absl::StatusOr<ReportPlan> PlanReport(const ReportOptions& options, const std::s
   ReportPlan plan;
   std::vector<std::string> words = options.words;
   const v1::View* chosen = words.empty() ? nullptr : FindView(kViews, words[0]);
-  if (chosen != nullptr) words.erase(words.begin());
+  if (chosen != nullptr) {
+    words.erase(words.begin());
+  } else if (words.size() == 2 && (chosen = FindView(kViews, words[1])) != nullptr) {
+    words.pop_back();
+  }
   if (words.size() > 1) {
     std::string message = absl::StrCat("\"", Printable(words[0]), "\" is no view");
     const std::string_view nearest = Nearest(words[0], {"summary", "tree", "files", "commands", "events"});

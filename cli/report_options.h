@@ -16,7 +16,7 @@ class App;
 namespace ocpwatch {
 
 struct ReportOptions {
-  std::vector<std::string> words;  // [VIEW] [SESSION|FILE]
+  std::vector<std::string> words;  // [VIEW] [SESSION|FILE], in either order.
   std::string format = "text";
   bool json = false;
   std::vector<std::string> under;
@@ -40,8 +40,9 @@ struct ReportPlan {
   ReportFormat format = ReportFormat::kText;
 };
 
-// `directory`: what relative paths are relative to. The first word is a view if it is the name of one, else a session
-// or a log; a session that is called as a view is asked for behind the view: `report summary tree`.
+// `directory`: what relative paths are relative to. The first word is a view if it is the name of one, else the second
+// may be; the other word is a session or a log. A session that is called as a view is asked for behind the view:
+// `report summary tree`.
 absl::StatusOr<ReportPlan> PlanReport(const ReportOptions& options, const std::string& directory);
 
 // `path` made absolute, without ".", ".." and double slashes, and not looked up: the file may be gone.

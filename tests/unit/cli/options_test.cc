@@ -39,6 +39,18 @@ TEST_CASE("The first word is a view if it can be one, else a session") {
   CHECK(Plan({"summary", "tree"}).request.session() == "tree");
 }
 
+TEST_CASE("A view may stand behind its session too; of two views the first is the view") {
+  CHECK(Plan({"nightly", "files"}).request.session() == "nightly");
+  CHECK(Plan({"nightly", "files"}).request.view() == v1::VIEW_FILES);
+  CHECK(Plan({"./12.ocplog", "tree"}).request.log() == "/home/me/12.ocplog");
+  CHECK(Plan({"./12.ocplog", "tree"}).request.view() == v1::VIEW_TREE);
+  CHECK(Plan({"tree", "tree"}).request.session() == "tree");
+  CHECK(Plan({"tree", "tree"}).request.view() == v1::VIEW_TREE);
+  ReportOptions options;
+  options.words = {"12", "13", "tree"};
+  CHECK(!PlanReport(options, "/").ok());
+}
+
 TEST_CASE("A word with a slash or a log's suffix is a log, made absolute") {
   CHECK(Plan({"./12.ocplog"}).request.log() == "/home/me/12.ocplog");
   CHECK(Plan({"tree", "12.ocplog"}).request.log() == "/home/me/12.ocplog");
@@ -46,7 +58,7 @@ TEST_CASE("A word with a slash or a log's suffix is a log, made absolute") {
   CHECK(Plan({"/var/log"}).request.log() == "/var/log");
 }
 
-TEST_CASE("Two words of which the first is no view are refused with what was meant") {
+TEST_CASE("Two words of which none is a view are refused with what was meant") {
   ReportOptions options;
   options.words = {"tre", "12"};
   const absl::Status status = PlanReport(options, "/").status();
@@ -136,6 +148,18 @@ TEST_CASE("The recorded command's environment has the library behind the user's 
   char* plain[] = {home.data(), nullptr};
   CHECK(WatchedEnvironment(plain, "/lib/p.so", "OCP_WATCH=new") ==
         std::vector<std::string>{"HOME=/h", "LD_PRELOAD=/lib/p.so", "OCP_WATCH=new"});
+}
+
+TEST_CASE("A library that has to stand in front of all is followed by what says where it ends") {
+  std::string home = "HOME=/h", preload = "LD_PRELOAD=libfakeroot.so";
+  char* environment[] = {home.data(), preload.data(), nullptr};
+  CHECK(WatchedEnvironment(environment, "/lib/p.so", "OCP_WATCH=new", "libasan.so.8") ==
+        std::vector<std::string>{"HOME=/h", "LD_PRELOAD=libasan.so.8::libfakeroot.so:/lib/p.so", "OCP_WATCH=new"});
+  char* plain[] = {home.data(), nullptr};
+  CHECK(WatchedEnvironment(plain, "/lib/p.so", "OCP_WATCH=new", "libasan.so.8") ==
+        std::vector<std::string>{"HOME=/h", "LD_PRELOAD=libasan.so.8::/lib/p.so", "OCP_WATCH=new"});
+  CHECK(WatchedEnvironment(environment, "", "OCP_WATCH=new", "libasan.so.8") ==
+        std::vector<std::string>{"HOME=/h", "LD_PRELOAD=libfakeroot.so", "OCP_WATCH=new"});
 }
 
 TEST_CASE("The daemon gets no more of the environment than where things are") {
