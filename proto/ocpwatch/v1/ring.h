@@ -69,8 +69,8 @@ constexpr uint64_t SpanForFrame(uint64_t frame_bytes) { return 1 + (frame_bytes 
 
 enum class RingState : uint32_t {
   kOpen = 0,
-  kClosed = 1,  // The session is over (daemon): write nothing more.
-  kAbandoned = 2,  // The reader stood still too long (a writer says so): write nothing more; it is incomplete.
+  kClosed = 1,     // The session is over (daemon): write nothing more.
+  kAbandoned = 2,  // The reader stood still too long (a writer says so): nothing more; the session is incomplete.
 };
 
 // What the reader does while it finds nothing; tells a writer whether to ring the doorbell.
