@@ -1,6 +1,8 @@
 // The stubs of lazy_calls.h: each pushes its number and goes to where the function is found; then all arguments are as
 // they were and the function is jumped to. None of the functions has arguments in vector registers.
 
+#include "save_x86_64.h"
+
         .text
         .hidden ocpwatch_find_call
         .hidden ocpwatch_call_stubs
@@ -19,20 +21,7 @@ ocpwatch_call_stubs:
 find_and_call:
         .cfi_startproc
         .cfi_def_cfa_offset 16
-        push    %rax                    // Of a variadic call: how many vector registers.
-        .cfi_adjust_cfa_offset 8
-        push    %rdi
-        .cfi_adjust_cfa_offset 8
-        push    %rsi
-        .cfi_adjust_cfa_offset 8
-        push    %rdx
-        .cfi_adjust_cfa_offset 8
-        push    %rcx
-        .cfi_adjust_cfa_offset 8
-        push    %r8
-        .cfi_adjust_cfa_offset 8
-        push    %r9
-        .cfi_adjust_cfa_offset 8
+        SAVE    rax, rdi, rsi, rdx, rcx, r8, r9  // rax: of a variadic call, how many vector registers.
         sub     $8, %rsp
         .cfi_adjust_cfa_offset 8
         mov     64(%rsp), %rdi
@@ -40,20 +29,7 @@ find_and_call:
         mov     %rax, %r11
         add     $8, %rsp
         .cfi_adjust_cfa_offset -8
-        pop     %r9
-        .cfi_adjust_cfa_offset -8
-        pop     %r8
-        .cfi_adjust_cfa_offset -8
-        pop     %rcx
-        .cfi_adjust_cfa_offset -8
-        pop     %rdx
-        .cfi_adjust_cfa_offset -8
-        pop     %rsi
-        .cfi_adjust_cfa_offset -8
-        pop     %rdi
-        .cfi_adjust_cfa_offset -8
-        pop     %rax
-        .cfi_adjust_cfa_offset -8
+        RESTORE r9, r8, rcx, rdx, rsi, rdi, rax
         add     $8, %rsp
         .cfi_adjust_cfa_offset -8
         jmp     *%r11

@@ -1,24 +1,16 @@
 // dlopen and dlmopen: tell, then jump to the real one, so that it finds the program's return address on the stack.
 // load.h says why.
 
+#include "save_x86_64.h"
+
 .macro TELL_AND_JUMP name, before
         .globl  \name
         .type   \name, @function
 \name:
         .cfi_startproc
-        push    %rdi
-        .cfi_adjust_cfa_offset 8
-        push    %rsi
-        .cfi_adjust_cfa_offset 8
-        push    %rdx
-        .cfi_adjust_cfa_offset 8
+        SAVE    rdi, rsi, rdx
         call    \before
-        pop     %rdx
-        .cfi_adjust_cfa_offset -8
-        pop     %rsi
-        .cfi_adjust_cfa_offset -8
-        pop     %rdi
-        .cfi_adjust_cfa_offset -8
+        RESTORE rdx, rsi, rdi
         jmp     *%rax
         .cfi_endproc
         .size   \name, . - \name
