@@ -1,7 +1,7 @@
 // The stubs of lazy_calls.h: each pushes its number and goes to where the function is found; then all arguments are as
 // they were and the function is jumped to. None of the functions has arguments in vector registers.
 
-#include "save_x86_64.h"
+#include "save_x86_64.inc"
 
         .text
         .hidden ocpwatch_find_call

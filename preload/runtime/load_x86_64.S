@@ -1,7 +1,7 @@
 // dlopen and dlmopen: tell, then jump to the real one, so that it finds the program's return address on the stack.
 // load.h says why.
 
-#include "save_x86_64.h"
+#include "save_x86_64.inc"
 
 .macro TELL_AND_JUMP name, before
         .globl  \name

@@ -1,7 +1,7 @@
 // syscall(): clone (56), vfork (58) and clone3 (435) are told and then made by libc's own, on the caller's stack; all
 // others go to C++. raw_syscall.cc says why.
 
-#include "save_x86_64.h"
+#include "save_x86_64.inc"
 
         .text
         .hidden ocpwatch_syscall
