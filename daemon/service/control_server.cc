@@ -31,7 +31,7 @@ constexpr int kNoDescriptorsPauseMs = 100;
 
 // Once for the process. The reference that is never given back keeps the end of the last server from being the end of
 // gRPC: that joins gRPC's threads, and where one of them waits in epoll_wait for a poller's deadline, `ocp-watch stop`
-// gave up after 5 s: 2 of 10 times after a large `report files`; with the reference 10 of 10 take 0.52 s. What gRPC
+// gave up after 5 s: 1 of 6 times after a large `report files`; with the reference 0 of 10 (0.51 s each). What gRPC
 // holds, the end of the process gives back.
 void InitializeGrpc() {
   static std::once_flag once;
