@@ -28,7 +28,7 @@ using CommandId = uint32_t;  // From 1 in order of appearance; 0 is none.
 enum UseKind : uint32_t {
   kRead = 1u << 0,        // Opened for reading (a file's content), mapped, loaded, or its link target read.
   kWritten = 1u << 1,     // Opened for writing, made, or it is what a rename, link, symlink or mkdir left behind.
-  kMissing = 1u << 2,     // Looked for and not there (ENOENT, ENOTDIR).
+  kMissing = 1u << 2,     // Looked for and not there; see SaysMissing in tracker.h.
   kListed = 1u << 3,      // A directory whose names were read.
   kRemoved = 1u << 4,     // Unlinked, rmdir, or renamed away.
   kChecked = 1u << 5,     // stat, access, readlink, realpath: it was there.

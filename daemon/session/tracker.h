@@ -27,9 +27,14 @@
 
 #include "absl/functional/function_ref.h"
 #include "daemon/session/trace.h"
+#include "ocpwatch/v1/functions.pb.h"
 #include "ocpwatch/v1/session.pb.h"
 
 namespace ocpwatch {
+
+// Whether a call with `flags` that failed with `error` says that nothing has its path. ENOTDIR says so of most, but to
+// what wants a directory it rather says that the path is something else.
+bool SaysMissing(v1::Op op, uint32_t flags, int32_t error);
 
 // What an event was about, for whoever shows events one by one.
 struct Applied {

@@ -54,10 +54,28 @@ PathId Tracker::Impl::Resolve(const Process& process, std::string_view path, int
   return trace_.Intern(resolved_);
 }
 
-void Tracker::Impl::Use(const Context& context, PathId path, uint32_t kinds, int32_t error) {
+bool SaysMissing(v1::Op op, uint32_t flags, int32_t error) {
+  if (error != ENOTDIR) return error == ENOENT;
+  switch (op) {
+    case v1::OP_CHDIR:
+    case v1::OP_CHROOT:
+    case v1::OP_LIST:
+    case v1::OP_OPEN_DIR:
+    case v1::OP_RMDIR:
+      return false;
+    case v1::OP_UNLINK:
+      return (flags & AT_REMOVEDIR) == 0;
+    case v1::OP_OPEN:
+      return (flags & O_DIRECTORY) == 0;
+    default:
+      return true;
+  }
+}
+
+void Tracker::Impl::Use(const Context& context, PathId path, uint32_t kinds, int32_t error, v1::Op op, uint32_t flags) {
   if (path == kNoPath) return;
   if (context.applied.path == kNoPath) context.applied.path = path;
-  if (error == ENOENT || error == ENOTDIR) {
+  if (SaysMissing(op, flags, error)) {
     kinds = kMissing;
   } else if (error == EEXIST) {
     kinds = kDenied | kChecked;
@@ -184,7 +202,7 @@ void Tracker::Impl::OnFileCall(const Context& context, v1::Op op, const v1::Afte
       if (!call.path().empty() && op != v1::OP_WALK) context.applied.path = path;
       return;
   }
-  Use(context, path, kinds, call.error());
+  Use(context, path, kinds, call.error(), op, call.flags());
   if (call.error() == 0 && path != kNoPath) {
     if (op == v1::OP_CHDIR) process.cwd = path;
     if (op == v1::OP_CHROOT) process.root = path;
@@ -199,7 +217,7 @@ void Tracker::Impl::OnOpen(const Context& context, const v1::AfterCall& call) {
   if (call.path().empty()) return;  // Names nothing; freopen(NULL) changes only the mode.
   if (reopen) process.descriptors.Close(call.fd2());
   const PathId path = Resolve(process, call.path(), call.fd());
-  if (call.error() != 0) return Use(context, path, kDenied, call.error());
+  if (call.error() != 0) return Use(context, path, kDenied, call.error(), v1::OP_OPEN, call.flags());
   if (path == kNoPath) {
     NoteGap("There were paths relative to descriptors that were open before the session or came from elsewhere.");
     process.descriptors.Close(call.result());

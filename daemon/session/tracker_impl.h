@@ -62,7 +62,9 @@ class Tracker::Impl {
   // The absolute path of `path` relative to `fd`, or of `fd` itself where there is no path. kNoPath if it is not known.
   PathId Resolve(const Process& process, std::string_view path, int64_t fd);
   // The file's use, or the failed look-up of it.
-  void Use(const Context& context, PathId path, uint32_t kinds, int32_t error);
+  // `op` and `flags`: of a call to which it matters what a failure says; see SaysMissing.
+  void Use(const Context& context, PathId path, uint32_t kinds, int32_t error, v1::Op op = v1::OP_NONE,
+           uint32_t flags = 0);
   void OnFileCall(const Context& context, v1::Op op, const v1::AfterCall& call);
   void OnOpen(const Context& context, const v1::AfterCall& call);
   void OnRename(const Context& context, const v1::AfterCall& call);

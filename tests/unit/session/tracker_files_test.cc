@@ -41,6 +41,29 @@ TEST_CASE("A failed look-up is missing, any other failure is denied") {
   CHECK(m.Kinds(1, "/src") == 0);
 }
 
+TEST_CASE("To what wants a directory, ENOTDIR says that something else is there") {
+  Model m;
+  const auto kinds = [&](v1::Op op, uint32_t flags) {
+    const std::string path = "/f/" + v1::Op_Name(op) + std::to_string(flags);
+    v1::Frame call = m.frames.After(1, op, path, ENOTDIR);
+    call.mutable_after()->set_flags(flags);
+    m.Apply(call);
+    CHECK(m.Find(1, path)->error == ENOTDIR);
+    return m.Kinds(1, path);
+  };
+  for (const v1::Op op : {v1::OP_CHDIR, v1::OP_CHROOT, v1::OP_LIST, v1::OP_OPEN_DIR, v1::OP_RMDIR}) {
+    INFO(v1::Op_Name(op));
+    CHECK(kinds(op, 0) == kDenied);
+  }
+  CHECK(kinds(v1::OP_UNLINK, AT_REMOVEDIR) == kDenied);
+  CHECK(kinds(v1::OP_OPEN, O_DIRECTORY | O_CLOEXEC) == kDenied);
+  // What these look for would lie below something that is no directory.
+  for (const v1::Op op : {v1::OP_OPEN, v1::OP_UNLINK, v1::OP_MKDIR, v1::OP_STAT}) {
+    INFO(v1::Op_Name(op));
+    CHECK(kinds(op, 0) == kMissing);
+  }
+}
+
 TEST_CASE("What only looks is checked") {
   Model m;
   for (const v1::Op op : {v1::OP_STAT, v1::OP_ACCESS, v1::OP_READLINK, v1::OP_GET_XATTR}) {
