@@ -162,8 +162,15 @@ class Arguments {
   std::string text_;
 };
 
-std::string Result(v1::Op op, const v1::AfterCall& call) {
-  if (call.error() != 0) return absl::StrCat(" = -1 ", ErrorName(call.error()));
+// posix_spawn, posix_fallocate and their like return the errno itself.
+bool ReturnsErrno(std::string_view function) {
+  return function.starts_with("posix_spawn") || function.starts_with("posix_fallocate");
+}
+
+std::string Result(v1::Op op, std::string_view function, const v1::AfterCall& call) {
+  if (call.error() != 0) {
+    return absl::StrCat(" = ", ReturnsErrno(function) ? call.error() : -1, " ", ErrorName(call.error()));
+  }
   std::string text = absl::StrCat(" = ", call.result());
   if (!call.result_path().empty()) absl::StrAppend(&text, " ", Quoted(call.result_path()));
   if (op == v1::OP_WAIT) {
@@ -237,7 +244,7 @@ bool MakeEventRow(const v1::SessionHeader& header, const v1::Event& event, const
     case v1::Frame::kAfter:
       row->set_kind("after");
       fill_call(frame.after());
-      row->mutable_text()->append(Result(OpOf(header, frame.after().function()), frame.after()));
+      row->mutable_text()->append(Result(OpOf(header, frame.after().function()), row->function(), frame.after()));
       if (frame.after().error() != 0) row->set_error(ErrorName(frame.after().error()));
       return true;
     case v1::Frame::kLost:

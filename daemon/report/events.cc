@@ -1,6 +1,5 @@
 #include <fcntl.h>
 
-#include <cerrno>
 #include <memory>
 #include <string_view>
 
@@ -8,6 +7,7 @@
 #include "daemon/report/selection.h"
 #include "daemon/report/views.h"
 #include "daemon/session/log_reader.h"
+#include "daemon/session/tracker.h"
 #include "ocpwatch/v1/functions.pb.h"
 
 namespace ocpwatch {
@@ -79,7 +79,7 @@ class EventFilter {
     const auto op = call.function() < static_cast<uint32_t>(header_.ops_size())
                         ? static_cast<v1::Op>(header_.ops(static_cast<int>(call.function())))
                         : v1::OP_NONE;
-    return (selection_.missing() && (call.error() == ENOENT || call.error() == ENOTDIR)) ||
+    return (selection_.missing() && SaysMissing(op, call.flags(), call.error())) ||
            (selection_.reads() && call.error() == 0 && IsReadingOp(op, call.flags())) ||
            (selection_.writes() && call.error() == 0 && IsWritingOp(op, call.flags()));
   }

@@ -54,6 +54,14 @@ TEST_CASE("A call is shown as strace would") {
   xattr.mutable_after()->set_path2("user.x");
   xattr.mutable_after()->set_fd2(0);
   CHECK(RowOf("getxattr", xattr).text() == "getxattr(\"a\", \"user.x\") = -1 ENODATA");
+  auto spawn = frames.After(1, v1::OP_SPAWN, "gone", ENOENT);
+  CHECK(RowOf("posix_spawnp", spawn).text() == "posix_spawnp(\"gone\") = 2 ENOENT");
+  CHECK(RowOf("posix_spawnp", spawn).error() == "ENOENT");
+  CHECK(RowOf("system", spawn).text() == "system(\"gone\") = -1 ENOENT");
+  auto grown = frames.OnFd(1, v1::OP_TRUNCATE, 3);
+  grown.mutable_after()->set_error(EBADF);
+  CHECK(RowOf("posix_fallocate", grown).text() == "posix_fallocate(3, 0) = 9 EBADF");
+  CHECK(RowOf("ftruncate", grown).text() == "ftruncate(3, 0) = -1 EBADF");
   CHECK(RowOf("exit", frames.Exit(1, 3)).text() == "exit(3)");
   CHECK(RowOf("waitpid", frames.Wait(1, 101, 3 << 8)).text() == "waitpid() = 101 exit 3");
   CHECK(RowOf("waitpid", frames.Wait(1, 101, 9)).text() == "waitpid() = 101 signal 9");
@@ -122,6 +130,7 @@ class LoggedSession {
     write(frames.Image(1, 100, 0, "/usr/bin/make", {"make"}));
     write(frames.After(1, v1::OP_STAT, "a.h", ENOENT));
     write(frames.Open(1, "sub/b.c", O_RDONLY, 3));
+    write(frames.After(1, v1::OP_CHDIR, "file", ENOTDIR));
     v1::Frame rename = frames.After(1, v1::OP_RENAME, "/tmp/a");
     rename.mutable_after()->set_path2("sub/b");
     write(rename);
@@ -151,7 +160,7 @@ class LoggedSession {
 TEST_CASE("Every event of the log is a row, with the absolute path it was about") {
   LoggedSession session;
   const auto rows = session.recording.Report(v1::VIEW_EVENTS);
-  REQUIRE(rows.size() == 5);
+  REQUIRE(rows.size() == 6);
   CHECK(rows[0].event().kind() == "proc");
   CHECK(rows[1].event().path() == "/src/a.h");
   CHECK(rows[1].event().error() == "ENOENT");
@@ -159,7 +168,7 @@ TEST_CASE("Every event of the log is a row, with the absolute path it was about"
   CHECK(rows[1].event().pid() == 100);
   CHECK(rows[1].event().time_ns() > 0);
   CHECK(rows[2].event().path() == "/src/sub/b.c");
-  CHECK(rows[4].event().kind() == "before");
+  CHECK(rows[5].event().kind() == "before");
 }
 
 TEST_CASE("Events are taken by path, kind and command") {
@@ -190,7 +199,7 @@ TEST_CASE("The events that a limit leaves out are counted, with a filter and wit
   selection.set_limit(2);
   auto rows = session.recording.Report(v1::VIEW_EVENTS, selection);
   REQUIRE(rows.size() == 3);
-  CHECK(rows[2].left_out() == 3);
+  CHECK(rows[2].left_out() == 4);
   selection.set_limit(1);
   selection.add_under("/src/sub");
   rows = session.recording.Report(v1::VIEW_EVENTS, selection);
