@@ -1,6 +1,9 @@
 #include <algorithm>
+#include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/container/btree_map.h"
 #include "daemon/report/rows.h"
 #include "daemon/report/views.h"
 #include "daemon/session/stored_model.h"
@@ -12,18 +15,19 @@ constexpr size_t kCalls = 12;
 
 void AddCalls(const v1::SessionTotals& totals, const v1::SessionHeader& header, v1::Summary* summary) {
   const auto& calls = totals.calls();
-  std::vector<int> functions;
+  // More than one function may have a name.
+  absl::btree_map<std::string, uint64_t> counts;
   for (int i = 0; i < header.functions_size() && i < calls.size(); ++i) {
-    if (calls[i] != 0) functions.push_back(i);
+    if (calls[i] != 0) counts[header.functions(i)] += calls[i];
   }
-  const auto count = [&](int function) { return calls[function]; };
-  std::sort(functions.begin(), functions.end(),
-            [&](int a, int b) { return count(a) != count(b) ? count(a) > count(b) : a < b; });
+  std::vector<std::pair<std::string, uint64_t>> functions(counts.begin(), counts.end());
+  std::stable_sort(functions.begin(), functions.end(),
+                   [](const auto& a, const auto& b) { return a.second > b.second; });
   if (functions.size() > kCalls) functions.resize(kCalls);
-  for (const int function : functions) {
+  for (const auto& [function, count] : functions) {
     v1::CallCount* const row = summary->add_calls();
-    row->set_function(header.functions(function));
-    row->set_count(count(function));
+    row->set_function(function);
+    row->set_count(count);
   }
 }
 

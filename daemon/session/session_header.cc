@@ -3,7 +3,11 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <array>
 #include <ctime>
+#include <string>
+#include <string_view>
+#include <utility>
 
 #include "daemon/session/log_format.h"
 #include "ocpwatch/v1/version.h"
@@ -17,6 +21,27 @@ int64_t NowNs(clockid_t clock) {
   timespec now;
   clock_gettime(clock, &now);
   return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+// The names that a program writes for those that glibc's headers make of them.
+std::string PublicName(std::string_view name) {
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 7> kRenamed = {{{"__xstat", "stat"},
+                                                                                      {"__lxstat", "lstat"},
+                                                                                      {"__fxstat", "fstat"},
+                                                                                      {"__fxstatat", "fstatat"},
+                                                                                      {"__xmknod", "mknod"},
+                                                                                      {"__xmknodat", "mknodat"},
+                                                                                      {"_IO_sgetn", "fread"}}};
+  for (const auto& [internal, written] : kRenamed) {
+    if (name == internal) return std::string(written);
+  }
+  if (!name.starts_with("__")) return std::string(name);
+  name.remove_prefix(2);
+  // With _FORTIFY_SOURCE: __open_2, __read_chk.
+  for (const std::string_view checked : {"_chk", "_2"}) {
+    if (name.ends_with(checked)) name.remove_suffix(checked.size());
+  }
+  return std::string(name);
 }
 
 }  // namespace
@@ -37,7 +62,7 @@ void CompleteHeader(v1::SessionHeader* header) {
   if (header->ops_size() == 0) {
     header->clear_functions();
     for (const FunctionInfo& function : CallTable()) {
-      header->add_functions(function.name == nullptr ? "" : function.name);
+      header->add_functions(function.name == nullptr ? "" : PublicName(function.name));
       header->add_ops(static_cast<uint32_t>(function.op));
     }
   }

@@ -261,6 +261,17 @@ TEST_CASE("The calls are named and counted, the most frequent first") {
   CHECK(summary.calls(2).function() == "open");
 }
 
+TEST_CASE("Functions of the same name are counted as one") {
+  Recording recording;
+  for (const char* name : {"stat", "open", "stat"}) recording.header.add_functions(name);
+  recording.trace.calls = {0, 3, 4, 2};
+  const v1::Summary summary = recording.Report(v1::VIEW_SUMMARY)[0].summary();
+  REQUIRE(summary.calls_size() == 2);
+  CHECK(summary.calls(0).function() == "stat");
+  CHECK(summary.calls(0).count() == 5);
+  CHECK(summary.calls(1).function() == "open");
+}
+
 TEST_CASE("A summary is the same from the totals of a log as from its model") {
   Recording recording;
   FillParallelBuild(&recording);

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "daemon/session/session_header.h"
+#include "preload/gencalls/call_table.h"
 #include "tests/unit/session/events.h"
 
 namespace ocpwatch {
@@ -63,6 +64,21 @@ TEST_CASE("A header says of each function what it is and what is done with it") 
   CHECK(header.functions(0).empty());
   CHECK(header.start_ns() > 0);
   CHECK_FALSE(header.kernel().empty());
+  const auto called = [&](const char* function) { return header.functions(FindFunction(function)); };
+  CHECK(called("stat") == "stat");
+  CHECK(called("__xstat") == "stat");
+  CHECK(called("__fxstatat64") == "fstatat");
+  CHECK(called("__xmknodat") == "mknodat");
+  CHECK(called("__openat64_2") == "openat");
+  CHECK(called("__readlink_chk") == "readlink");
+  CHECK(called("_exit") == "_exit");
+  CHECK(called("renameat2") == "renameat2");
+  for (const std::string& name : header.functions()) {
+    INFO(name);
+    CHECK(name.rfind("__", 0) != 0);
+    CHECK(name.rfind("_IO_", 0) != 0);
+    CHECK((name.empty() || FindFunction(name) != 0));
+  }
   v1::SessionHeader given = TestHeader();
   CompleteHeader(&given);
   CHECK(given.ops_size() == TestHeader().ops_size());
