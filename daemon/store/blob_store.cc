@@ -2,19 +2,14 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <linux/fs.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <ctime>
-#include <filesystem>
-#include <memory>
 #include <set>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "daemon/ingest/unique_fd.h"
@@ -23,18 +18,40 @@ namespace ocpwatch {
 
 namespace {
 
+constexpr size_t kSyncAtOnce = 64;
+
 absl::Status Failed(const char* what, const std::string& path) {
   return absl::ErrnoToStatus(errno, absl::StrCat("cannot ", what, " ", path));
 }
 
-absl::Status MakeDirectory(const std::string& path) {
-  if (mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return absl::OkStatus();
+int64_t AgeSeconds(const struct stat& status) { return time(nullptr) - status.st_mtime; }
+
+// The names in a directory, without . and .. ; none where it cannot be read.
+std::vector<std::string> NamesIn(const std::string& path) {
+  std::vector<std::string> names;
+  DIR* const stream = opendir(path.c_str());
+  if (stream == nullptr) return names;
+  while (const dirent* const entry = readdir(stream)) {
+    if (entry->d_name[0] != '.') names.emplace_back(entry->d_name);
+  }
+  closedir(stream);
+  return names;
+}
+
+bool IsDigestName(const std::string& hex) {
+  return hex.size() == 64 && hex.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
+}  // namespace
+
+absl::Status BlobStore::MakeDirectory(const std::string& path) {
+  if (disk_->MakeDirectory(path) == 0 || errno == EEXIST) return absl::OkStatus();
   return Failed("make the directory", path);
 }
 
-absl::Status WriteAll(int fd, std::string_view bytes, const std::string& path) {
+absl::Status BlobStore::WriteAll(int fd, std::string_view bytes, const std::string& path) {
   while (!bytes.empty()) {
-    const ssize_t size = write(fd, bytes.data(), bytes.size());
+    const ssize_t size = disk_->Write(fd, bytes.data(), bytes.size());
     if (size < 0 && errno == EINTR) continue;
     if (size < 0) return Failed("write", path);
     bytes.remove_prefix(static_cast<size_t>(size));
@@ -42,44 +59,17 @@ absl::Status WriteAll(int fd, std::string_view bytes, const std::string& path) {
   return absl::OkStatus();
 }
 
-// All of `from`, from its start, into the new file `to`.
-absl::Status CopyContent(int from, int to, const std::string& path) {
-  if (ioctl(to, FICLONE, from) == 0) return absl::OkStatus();
-  off_t offset = 0;
-  for (;;) {
-    const ssize_t size = copy_file_range(from, &offset, to, nullptr, size_t{1} << 30, 0);
-    if (size > 0) continue;
-    if (size == 0) return absl::OkStatus();
-    if (errno == EXDEV || errno == EINVAL || errno == EOPNOTSUPP || errno == ENOSYS) break;
-    return Failed("write", path);
-  }
-  std::string buffer(size_t{256} << 10, '\0');
-  for (;;) {
-    const ssize_t size = pread(from, buffer.data(), buffer.size(), offset);
-    if (size < 0) return Failed("copy to", path);
-    if (size == 0) return absl::OkStatus();
-    if (absl::Status status = WriteAll(to, std::string_view(buffer.data(), static_cast<size_t>(size)), path);
-        !status.ok())
-      return status;
-    offset += size;
-  }
+absl::StatusOr<Digest> BlobStore::CopyContent(int from, int to, const std::string& path) {
+  if (disk_->Clone(from, to) == 0) return DigestOfFile(to);
+  return DigestWhileReading(from, [&](std::string_view part) { return WriteAll(to, part, path); });
 }
-
-absl::Status SyncPath(const std::string& path) {
-  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd.valid() || fsync(fd.get()) != 0) return Failed("sync", path);
-  return absl::OkStatus();
-}
-
-}  // namespace
 
 absl::Status BlobStore::Open() {
   for (const char* name : {"", "/blobs", "/temporary", "/quarantine"}) {
     if (absl::Status status = MakeDirectory(directory_ + name); !status.ok()) return status;
   }
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator(directory_ + "/temporary", ignored)) {
-    std::filesystem::remove(entry.path(), ignored);
+  for (const std::string& name : NamesIn(directory_ + "/temporary")) {
+    unlink(absl::StrCat(directory_, "/temporary/", name).c_str());
   }
   return absl::OkStatus();
 }
@@ -96,17 +86,23 @@ bool BlobStore::Has(const Digest& digest) const {
   return stat(Path(digest).c_str(), &status) == 0 && static_cast<uint64_t>(status.st_size) == digest.size;
 }
 
+bool BlobStore::Renew(const Digest& digest) {
+  absl::MutexLock lock(&mutex_);
+  if (!Has(digest)) return false;
+  utimensat(AT_FDCWD, Path(digest).c_str(), nullptr, 0);
+  return true;
+}
+
 absl::Status BlobStore::Settle(const std::string& temporary, const Digest& digest) {
-  const std::string path = Path(digest);
-  absl::Status status;
-  if (Has(digest)) {
-    utimensat(AT_FDCWD, path.c_str(), nullptr, 0);  // Young again: garbage collection leaves it alone.
+  if (Renew(digest)) {
     unlink(temporary.c_str());
     return absl::OkStatus();
   }
-  if (rename(temporary.c_str(), path.c_str()) != 0) {
+  const std::string path = Path(digest);
+  absl::Status status;
+  if (disk_->Rename(temporary, path) != 0) {
     status = MakeDirectory(path.substr(0, path.rfind('/')));
-    if (status.ok() && rename(temporary.c_str(), path.c_str()) != 0) status = Failed("put in place", path);
+    if (status.ok() && disk_->Rename(temporary, path) != 0) status = Failed("put in place", path);
   }
   if (!status.ok()) {
     unlink(temporary.c_str());
@@ -119,57 +115,66 @@ absl::Status BlobStore::Settle(const std::string& temporary, const Digest& diges
 
 absl::StatusOr<Digest> BlobStore::PutBytes(std::string_view bytes) {
   const Digest digest = DigestOf(bytes);
+  if (Renew(digest)) return digest;
   const std::string temporary = TemporaryPath();
-  if (!Has(digest)) {
-    const UniqueFd fd(open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0400));
+  absl::Status status;
+  {
+    const UniqueFd fd(disk_->Create(temporary, 0400));
     if (!fd.valid()) return Failed("make", temporary);
-    if (absl::Status status = WriteAll(fd.get(), bytes, temporary); !status.ok()) {
-      unlink(temporary.c_str());
-      return status;
-    }
+    status = WriteAll(fd.get(), bytes, temporary);
   }
-  if (absl::Status status = Settle(temporary, digest); !status.ok()) return status;
+  if (!status.ok()) {
+    unlink(temporary.c_str());
+    return status;
+  }
+  if (status = Settle(temporary, digest); !status.ok()) return status;
   return digest;
 }
 
-absl::StatusOr<Digest> BlobStore::PutFile(int fd) {
-  const absl::StatusOr<Digest> known = DigestOfFile(fd);
-  if (!known.ok()) return known.status();
+absl::Status BlobStore::WriteFile(const std::string& name, std::string_view bytes) {
   const std::string temporary = TemporaryPath();
-  if (!Has(*known)) {
-    const UniqueFd copy(open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0400));
-    if (!copy.valid()) return Failed("make", temporary);
-    absl::Status status = CopyContent(fd, copy.get(), temporary);
-    // It may have changed between the two readings.
-    if (status.ok()) {
-      const absl::StatusOr<Digest> copied = DigestOfFile(copy.get());
-      if (!copied.ok() || *copied != *known) status = absl::FailedPreconditionError("it changes while it is read");
-    }
-    if (!status.ok()) {
-      unlink(temporary.c_str());
-      return status;
-    }
+  absl::Status status;
+  {
+    const UniqueFd fd(disk_->Create(temporary, 0600));
+    if (!fd.valid()) return Failed("make", temporary);
+    status = WriteAll(fd.get(), bytes, temporary);
+    if (status.ok() && disk_->Sync(fd.get()) != 0) status = Failed("sync", temporary);
   }
-  if (absl::Status status = Settle(temporary, *known); !status.ok()) return status;
-  return *known;
+  const std::string path = absl::StrCat(directory_, "/", name);
+  if (status.ok() && disk_->Rename(temporary, path) != 0) status = Failed("write", path);
+  if (!status.ok()) unlink(temporary.c_str());
+  return status;
+}
+
+absl::StatusOr<Digest> BlobStore::PutFile(int fd) {
+  const std::string temporary = TemporaryPath();
+  absl::StatusOr<Digest> digest;
+  {
+    const UniqueFd copy(disk_->Create(temporary, 0400));
+    if (!copy.valid()) return Failed("make", temporary);
+    digest = CopyContent(fd, copy.get(), temporary);
+  }
+  if (!digest.ok()) {
+    unlink(temporary.c_str());
+    return digest;
+  }
+  if (absl::Status status = Settle(temporary, *digest); !status.ok()) return status;
+  return digest;
 }
 
 absl::Status BlobStore::Copy(const Digest& digest, const std::string& path, uint32_t mode) {
   const UniqueFd from(open(Path(digest).c_str(), O_RDONLY | O_CLOEXEC));
-  if (!from.valid())
+  if (!from.valid()) {
     return errno == ENOENT ? absl::NotFoundError("a content is not in the store any more")
                            : Failed("read", Path(digest));
-  const UniqueFd to(open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  }
+  const UniqueFd to(disk_->Create(path, 0600));
   if (!to.valid()) return Failed("make", path);
-  absl::Status status = CopyContent(from.get(), to.get(), path);
-  if (status.ok()) {
-    const absl::StatusOr<Digest> copied = DigestOfFile(to.get());
-    if (!copied.ok()) {
-      status = copied.status();
-    } else if (*copied != digest) {
-      Quarantine(digest);
-      status = absl::DataLossError(absl::StrCat("the content ", Hex(digest), " is damaged"));
-    }
+  const absl::StatusOr<Digest> copied = CopyContent(from.get(), to.get(), path);
+  absl::Status status = copied.status();
+  if (status.ok() && *copied != digest) {
+    Quarantine(digest);
+    status = absl::DataLossError(absl::StrCat("the content ", Hex(digest), " is damaged"));
   }
   if (status.ok() && fchmod(to.get(), mode) != 0) status = Failed("set the mode of", path);
   if (!status.ok()) unlink(path.c_str());
@@ -193,6 +198,12 @@ absl::StatusOr<std::string> BlobStore::Read(const Digest& digest) {
   return absl::DataLossError(absl::StrCat("the content ", Hex(digest), " is damaged"));
 }
 
+absl::Status BlobStore::SyncDirectory(const std::string& path) {
+  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd.valid() || disk_->Sync(fd.get()) != 0) return Failed("sync", path);
+  return absl::OkStatus();
+}
+
 absl::Status BlobStore::Sync() {
   std::vector<Digest> fresh;
   {
@@ -201,14 +212,27 @@ absl::Status BlobStore::Sync() {
   }
   std::set<std::string> directories;
   absl::Status status;
-  for (const Digest& digest : fresh) {
-    const std::string path = Path(digest);
-    directories.insert(path.substr(0, path.rfind('/')));
-    // One that garbage collection has taken meanwhile is missed when it is looked for.
-    if (absl::Status synced = SyncPath(path); !synced.ok() && !absl::IsNotFound(synced)) status.Update(synced);
+  // In parts, for descriptors are few.
+  for (size_t begin = 0; begin < fresh.size(); begin += kSyncAtOnce) {
+    std::vector<UniqueFd> files;
+    for (size_t i = begin; i < std::min(fresh.size(), begin + kSyncAtOnce); ++i) {
+      const std::string path = Path(fresh[i]);
+      UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+      if (!fd.valid()) {
+        // One that garbage collection has taken meanwhile is missed when it is looked for.
+        if (errno != ENOENT) status.Update(Failed("sync", path));
+        continue;
+      }
+      disk_->StartSync(fd.get());
+      directories.insert(path.substr(0, path.rfind('/')));
+      files.push_back(std::move(fd));
+    }
+    for (const UniqueFd& fd : files) {
+      if (disk_->Sync(fd.get()) != 0) status.Update(Failed("sync the contents in", directory_));
+    }
   }
-  for (const std::string& directory : directories) status.Update(SyncPath(directory));
-  if (!directories.empty()) status.Update(SyncPath(directory_ + "/blobs"));
+  for (const std::string& directory : directories) status.Update(SyncDirectory(directory));
+  if (!directories.empty()) status.Update(SyncDirectory(directory_ + "/blobs"));
   if (!status.ok()) {
     absl::MutexLock lock(&mutex_);
     unsynced_.insert(unsynced_.end(), fresh.begin(), fresh.end());
@@ -217,27 +241,32 @@ absl::Status BlobStore::Sync() {
 }
 
 void BlobStore::Quarantine(const Digest& digest) {
-  rename(Path(digest).c_str(), absl::StrCat(directory_, "/quarantine/", Hex(digest)).c_str());
+  const std::string aside = absl::StrCat(directory_, "/quarantine/", Hex(digest));
+  // It must not be found again, also where it cannot be kept to be looked at.
+  if (disk_->Rename(Path(digest), aside) != 0) unlink(Path(digest).c_str());
 }
 
-absl::Status BlobStore::Remove(const Digest& digest) {
-  if (unlink(Path(digest).c_str()) == 0 || errno == ENOENT) return absl::OkStatus();
-  return Failed("remove", Path(digest));
+bool BlobStore::Remove(const Digest& digest, int64_t young_seconds) {
+  absl::MutexLock lock(&mutex_);
+  const std::string path = Path(digest);
+  struct stat status;
+  if (stat(path.c_str(), &status) != 0) return true;
+  if (AgeSeconds(status) < young_seconds) return false;
+  return unlink(path.c_str()) == 0;
 }
 
 void BlobStore::ForEach(absl::FunctionRef<void(const Digest&, int64_t)> fn) const {
-  std::error_code ignored;
-  const time_t now = time(nullptr);
-  for (const auto& folder : std::filesystem::directory_iterator(directory_ + "/blobs", ignored)) {
-    for (const auto& entry : std::filesystem::directory_iterator(folder.path(), ignored)) {
-      const std::string hex = folder.path().filename().string() + entry.path().filename().string();
+  for (const std::string& folder : NamesIn(directory_ + "/blobs")) {
+    for (const std::string& name : NamesIn(absl::StrCat(directory_, "/blobs/", folder))) {
+      const std::string hex = folder + name;
       struct stat status;
-      if (hex.size() != 64 || stat(entry.path().c_str(), &status) != 0) continue;
+      if (!IsDigestName(hex)) continue;
+      if (stat(absl::StrCat(directory_, "/blobs/", folder, "/", name).c_str(), &status) != 0) continue;
       const std::string bytes = absl::HexStringToBytes(hex);
       Digest digest;
       std::copy(bytes.begin(), bytes.end(), digest.sha256.begin());
       digest.size = static_cast<uint64_t>(status.st_size);
-      fn(digest, now - status.st_mtime);
+      fn(digest, AgeSeconds(status));
     }
   }
 }

@@ -1,6 +1,8 @@
 // What keeps the store small and sound: statistics, garbage collection, verification.
 #include <algorithm>
 #include <ctime>
+#include <limits>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
@@ -13,6 +15,8 @@ namespace {
 
 // A blob this young may belong to an action that has not been put yet: one of a command that runs.
 constexpr int64_t kYoungSeconds = 3600;
+constexpr int64_t kHoweverYoung = std::numeric_limits<int64_t>::min();
+constexpr int64_t kDayNs = 86'400'000'000'000;
 
 template <typename Fn>
 void ForEachBlob(const v1::ActionRecord& record, Fn fn) {
@@ -51,55 +55,71 @@ v1::StatsReply DiskStore::Stats() {
 
 absl::StatusOr<v1::CollectGarbageReply> DiskStore::CollectGarbage(const StoreLimits& limits, bool dry_run) {
   absl::MutexLock one(&commit_mutex_);
-  v1::CollectGarbageReply reply;
+  // Then the database has all; what is put from here on has young blobs.
+  if (absl::Status status = CommitAll(); !status.ok()) return status;
   absl::flat_hash_map<Digest, int64_t> ages;
   uint64_t total = 0;
   blobs_.ForEach([&](const Digest& digest, int64_t age) {
     ages[digest] = age;
     total += digest.size;
   });
+  struct Candidate {
+    uint64_t id;
+    int64_t used;
+    uint64_t bytes;
+    std::vector<Digest> blobs;
+  };
+  std::vector<Candidate> candidates;             // The least recently used first.
   absl::flat_hash_map<Digest, uint32_t> wanted;  // By how many actions.
+  absl::Status status = rows_->ForEach([&](uint64_t id, int64_t used, uint64_t bytes, const v1::ActionRecord* record) {
+    Candidate& candidate = candidates.emplace_back(Candidate{id, used, bytes, {}});
+    total += bytes;
+    if (record == nullptr) return;
+    ForEachBlob(*record, [&](const Digest& digest) {
+      candidate.blobs.push_back(digest);
+      ++wanted[digest];
+    });
+  });
+  if (!status.ok()) return status;
+
   uint64_t freed = 0;
-  uint64_t blobs = 0;
+  std::vector<Digest> released;
   const auto release = [&](const Digest& digest) {
     const auto age = ages.find(digest);
     if (age == ages.end() || age->second < kYoungSeconds) return;
     freed += digest.size;
-    ++blobs;
-    if (!dry_run) blobs_.Remove(digest).IgnoreError();
-    ages.erase(age);
+    released.push_back(digest);
   };
-  {
-    absl::MutexLock lock(&mutex_);
-    const auto by_use = table_->ByUse();
-    for (const auto& [id, used] : by_use) {
-      if (const ActionPtr action = table_->Load(id)) {
-        ForEachBlob(action->record, [&](const Digest& digest) { ++wanted[digest]; });
-      }
-    }
-    // First what no action names.
-    std::vector<Digest> unwanted;
-    for (const auto& [digest, age] : ages) {
-      if (!wanted.contains(digest)) unwanted.push_back(digest);
-    }
-    for (const Digest& digest : unwanted) release(digest);
-    const int64_t now = int64_t{time(nullptr)} * 1'000'000'000;
-    for (const auto& [id, used] : by_use) {
-      const bool old = limits.max_age_days != 0 && now - used > int64_t{limits.max_age_days} * 86'400'000'000'000;
-      const bool large = limits.max_bytes != 0 && total - freed > limits.max_bytes;
-      if (!old && !large) break;
-      const ActionPtr action = table_->Load(id);
-      reply.set_removed_actions(reply.removed_actions() + 1);
-      if (action != nullptr) {
-        ForEachBlob(action->record, [&](const Digest& digest) {
-          if (--wanted[digest] == 0) release(digest);
-        });
-      }
-      if (!dry_run) table_->Forget(id);
-    }
-    commit_soon_ = true;
+  for (const auto& [digest, age] : ages) {
+    if (!wanted.contains(digest)) release(digest);
   }
-  reply.set_removed_blobs(blobs);
+  v1::CollectGarbageReply reply;
+  const int64_t now = int64_t{time(nullptr)} * 1'000'000'000;
+  for (const Candidate& candidate : candidates) {
+    const bool old = limits.max_age_days != 0 && now - candidate.used > limits.max_age_days * kDayNs;
+    const bool large = limits.max_bytes != 0 && total - freed > limits.max_bytes;
+    if (!old && !large) break;
+    if (!dry_run) {
+      absl::MutexLock lock(&mutex_);
+      if (!table_->ForgetUnused(candidate.id, candidate.used)) continue;  // Used just now.
+    }
+    freed += candidate.bytes;
+    reply.set_removed_actions(reply.removed_actions() + 1);
+    for (const Digest& digest : candidate.blobs) {
+      if (--wanted[digest] == 0) release(digest);
+    }
+  }
+  if (!dry_run) {
+    // The records go before their blobs.
+    if (status = CommitAll(); !status.ok()) return status;
+    std::erase_if(released, [&](const Digest& digest) {
+      if (blobs_.Remove(digest, kYoungSeconds)) return false;
+      freed -= digest.size;  // It was put again meanwhile.
+      return true;
+    });
+    if (status = rows_->Shrink(); !status.ok()) return status;
+  }
+  reply.set_removed_blobs(released.size());
   reply.set_freed_bytes(freed);
   reply.set_kept_bytes(total - freed);
   return reply;
@@ -119,37 +139,46 @@ absl::StatusOr<v1::VerifyReply> DiskStore::Verify() {
     reply.set_damaged(reply.damaged() + 1);
     reply.add_notes(absl::StrCat("the content ", Hex(digest), " was damaged and is in quarantine"));
   }
-  absl::MutexLock lock(&mutex_);
-  for (const auto& [id, used] : table_->ByUse()) {
-    const ActionPtr action = table_->Load(id);
+  absl::MutexLock one(&commit_mutex_);
+  if (absl::Status status = CommitAll(); !status.ok()) return status;
+  std::vector<uint64_t> lost;
+  absl::Status status = rows_->ForEach([&](uint64_t id, int64_t, uint64_t, const v1::ActionRecord* record) {
     uint64_t missing = 0;
-    if (action != nullptr) {
-      ForEachBlob(action->record, [&](const Digest& digest) { missing += blobs_.Has(digest) ? 0 : 1; });
+    if (record != nullptr) {
+      ForEachBlob(*record, [&](const Digest& digest) { missing += blobs_.Has(digest) ? 0 : 1; });
     }
-    if (action != nullptr && missing == 0) continue;
+    if (record != nullptr && missing == 0) return;
     reply.set_missing(reply.missing() + missing);
     reply.set_removed_actions(reply.removed_actions() + 1);
-    table_->Forget(id);
+    lost.push_back(id);
+  });
+  if (!status.ok()) return status;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const uint64_t id : lost) table_->Forget(id);
   }
-  commit_soon_ = true;
+  if (status = CommitAll(); !status.ok()) return status;
   return reply;
 }
 
 absl::StatusOr<v1::ClearReply> DiskStore::Clear() {
   v1::ClearReply reply;
+  absl::MutexLock one(&commit_mutex_);
   {
     absl::MutexLock lock(&mutex_);
     reply.set_removed_actions(table_->size());
-    table_->Clear();
+    reply.set_freed_bytes(table_->record_bytes());
+    table_->ForgetAll();
   }
-  if (absl::Status status = Commit(); !status.ok()) return status;
+  if (absl::Status status = CommitAll(); !status.ok()) return status;
   // A command that runs may just have put one; it will be missed when it is wanted.
   std::vector<Digest> blobs;
   blobs_.ForEach([&](const Digest& digest, int64_t) { blobs.push_back(digest); });
   for (const Digest& digest : blobs) {
-    if (absl::Status status = blobs_.Remove(digest); !status.ok()) return status;
+    if (!blobs_.Remove(digest, kHoweverYoung)) return absl::UnavailableError("a content cannot be removed");
     reply.set_freed_bytes(reply.freed_bytes() + digest.size);
   }
+  if (absl::Status status = rows_->Shrink(); !status.ok()) return status;
   return reply;
 }
 

@@ -56,18 +56,29 @@ absl::Status Query::Run() {
   return status;
 }
 
-absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path, const char* schema) {
+absl::StatusOr<std::unique_ptr<Database>> Database::Connect(const std::string& path) {
   sqlite3* raw = nullptr;
   const int result = sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
   std::unique_ptr<Database> database(new Database(raw));
   if (result != SQLITE_OK) return Error(raw);
   sqlite3_busy_timeout(raw, kBusyTimeoutMs);
   // NORMAL: a power cut may lose the last transactions, never the database.
-  for (const char* sql : {"PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL", schema}) {
+  for (const char* sql : {"PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL"}) {
     if (absl::Status status = database->Execute(sql); !status.ok()) return status;
   }
-  Query check(raw, "PRAGMA quick_check(1)");
-  if (!check.Next() || check.Blob(0) != "ok") return absl::DataLossError("the database of actions is damaged");
+  return database;
+}
+
+absl::StatusOr<std::unique_ptr<Database>> Database::OpenSecond(const std::string& path) { return Connect(path); }
+
+absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path, const char* schema) {
+  absl::StatusOr<std::unique_ptr<Database>> database = Connect(path);
+  if (!database.ok()) return database;
+  if (absl::Status status = (*database)->Execute(schema); !status.ok()) return status;
+  Query check((*database)->raw(), "PRAGMA quick_check(1)");
+  const bool answered = check.Next();
+  if (!check.status().ok()) return check.status();
+  if (!answered || check.Blob(0) != "ok") return absl::DataLossError("the database of actions is damaged");
   return database;
 }
 

@@ -46,6 +46,8 @@ class Database {
  public:
   // Opens or makes the file and checks that it is whole; DATA_LOSS where it is not.
   static absl::StatusOr<std::unique_ptr<Database>> Open(const std::string& path, const char* schema);
+  // Another connection to a database that Open has just checked.
+  static absl::StatusOr<std::unique_ptr<Database>> OpenSecond(const std::string& path);
   ~Database() { sqlite3_close(database_); }
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
@@ -55,6 +57,7 @@ class Database {
 
  private:
   explicit Database(sqlite3* database) : database_(database) {}
+  static absl::StatusOr<std::unique_ptr<Database>> Connect(const std::string& path);
   sqlite3* const database_;
 };
 

@@ -14,7 +14,8 @@ namespace ocpwatch {
 
 namespace {
 
-constexpr size_t kReadPart = size_t{256} << 10;
+// Below malloc's limit for memory of its own (128 KB): a small file must not pay for mapping and unmapping a buffer.
+constexpr size_t kReadPart = size_t{64} << 10;
 
 class Hasher {
  public:
@@ -44,6 +45,10 @@ Digest DigestOf(std::string_view bytes) {
 }
 
 absl::StatusOr<Digest> DigestOfFile(int fd) {
+  return DigestWhileReading(fd, [](std::string_view) { return absl::OkStatus(); });
+}
+
+absl::StatusOr<Digest> DigestWhileReading(int fd, absl::FunctionRef<absl::Status(std::string_view)> fn) {
   Hasher hasher;
   const auto buffer = std::make_unique_for_overwrite<char[]>(kReadPart);
   for (off_t offset = 0;;) {
@@ -53,7 +58,9 @@ absl::StatusOr<Digest> DigestOfFile(int fd) {
       return absl::ErrnoToStatus(errno, "cannot be read");
     }
     if (size == 0) return hasher.Finish();
-    hasher.Add(buffer.get(), static_cast<size_t>(size));
+    const std::string_view part(buffer.get(), static_cast<size_t>(size));
+    hasher.Add(part.data(), part.size());
+    if (absl::Status status = fn(part); !status.ok()) return status;
     offset += size;
   }
 }

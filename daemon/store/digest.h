@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "ocpwatch/v1/action.pb.h"
 
@@ -26,6 +28,8 @@ struct Digest {
 Digest DigestOf(std::string_view bytes);
 // Of all that can be read from `fd` from its offset 0 on (pread), at 1.65 GB/s. Errors: of reading, with errno's words.
 absl::StatusOr<Digest> DigestOfFile(int fd);
+// The same, and hands on what is read: a copy and its digest cost one reading. Ends at the first error of `fn`.
+absl::StatusOr<Digest> DigestWhileReading(int fd, absl::FunctionRef<absl::Status(std::string_view)> fn);
 
 std::string Hex(const Digest& digest);  // Of the SHA-256: 64 characters.
 

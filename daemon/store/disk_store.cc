@@ -43,7 +43,7 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& directory)
   return store;
 }
 
-DiskStore::DiskStore(const std::string& directory) : directory_(directory), blobs_(directory) {}
+DiskStore::DiskStore(const std::string& directory, FileSystem* disk) : directory_(directory), blobs_(directory, disk) {}
 
 void DiskStore::SetAside(const std::string& path, const std::string& why) {
   const std::string aside = absl::StrCat(path, ".old-", RealtimeNs());
@@ -52,25 +52,34 @@ void DiskStore::SetAside(const std::string& path, const std::string& why) {
 
 absl::Status DiskStore::Open() {
   const std::string version = directory_ + "/version";
-  if (Exists(directory_ + "/blobs") && ReadLine(version) != kStoreVersion) {
+  const bool is_there = Exists(version) || Exists(directory_ + "/blobs");
+  if (is_there && ReadLine(version) != kStoreVersion) {
     SetAside(directory_, absl::StrCat("is of version \"", ReadLine(version), "\", not ", kStoreVersion));
+    if (Exists(directory_)) return absl::UnavailableError(absl::StrCat("cannot set aside ", directory_));
   }
   if (absl::Status status = blobs_.Open(); !status.ok()) return status;
-  if (std::ofstream file(version); !(file << kStoreVersion << '\n')) {
-    return absl::UnavailableError(absl::StrCat("cannot write ", version));
+  // Written once, and whole: a store that has lost its version would be set aside.
+  if (!Exists(version)) {
+    if (absl::Status status = blobs_.WriteFile("version", absl::StrCat(kStoreVersion, "\n")); !status.ok())
+      return status;
   }
-  const std::string path = directory_ + "/actions.db";
-  absl::StatusOr<std::unique_ptr<ActionTable>> table = ActionTable::Open(path, &digests_);
-  if (absl::IsDataLoss(table.status())) {
-    for (const char* suffix : {"", "-wal", "-shm"}) {
-      if (Exists(path + suffix)) SetAside(path + suffix, "is damaged");
-    }
-    digests_.Clear();
-    table = ActionTable::Open(path, &digests_);
+  if (absl::Status status = OpenTable(); !absl::IsDataLoss(status)) return status;
+  for (const char* suffix : {"", "-wal", "-shm"}) {
+    const std::string path = absl::StrCat(directory_, "/actions.db", suffix);
+    if (Exists(path)) SetAside(path, "is damaged");
   }
-  if (!table.ok()) return table.status();
+  digests_.Clear();
+  return OpenTable();
+}
+
+absl::Status DiskStore::OpenTable() {
+  absl::StatusOr<std::unique_ptr<ActionRows>> rows = ActionRows::Open(directory_ + "/actions.db");
+  if (!rows.ok()) return rows.status();
+  auto table = std::make_unique<ActionTable>(rows->get());
+  if (absl::Status status = table->Load(&digests_); !status.ok()) return status;
+  rows_ = *std::move(rows);
   absl::MutexLock lock(&mutex_);
-  table_ = *std::move(table);
+  table_ = std::move(table);
   committer_ = std::thread([this] { CommitLoop(); });
   return absl::OkStatus();
 }
@@ -106,16 +115,31 @@ void DiskStore::CommitSoon() {
 
 absl::Status DiskStore::Commit() {
   absl::MutexLock one(&commit_mutex_);
-  // First the blobs, then the records that name them: those that are put from here on wait for the next time, for a
-  // record is written in one piece with the table's lock held.
+  return CommitAll();
+}
+
+absl::Status DiskStore::CommitAll() {
+  ActionRows::Batch batch;
+  {
+    absl::MutexLock lock(&mutex_);
+    batch = table_->TakeBatch();
+  }
+  batch.digests = digests_.TakeFresh();
+  absl::Status status = blobs_.Sync();
+  if (status.ok()) status = rows_->Write(batch);
   absl::MutexLock lock(&mutex_);
-  if (absl::Status status = blobs_.Sync(); !status.ok()) return status;
-  return table_->Flush(digests_.TakeFresh());
+  if (status.ok()) {
+    table_->Written(batch);
+  } else {
+    table_->PutBack(batch);
+    digests_.PutBack(batch.digests);
+  }
+  return status;
 }
 
 absl::StatusOr<Digest> DiskStore::DigestOfPath(const std::string& path, const FileStamp& stamp, bool keep) {
   if (const std::optional<Digest> known = digests_.Find(path, stamp);
-      known.has_value() && (!keep || blobs_.Has(*known))) {
+      known.has_value() && (!keep || blobs_.Renew(*known))) {
     return *known;
   }
   const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
@@ -181,6 +205,7 @@ void DiskStore::NoteBuild(bool whole_hit) {
   absl::MutexLock lock(&mutex_);
   table_->Count("builds", 1);
   if (whole_hit) table_->Count("whole", 1);
+  commit_soon_ = true;
 }
 
 void DiskStore::Forget(uint64_t id) {
@@ -191,12 +216,12 @@ void DiskStore::Forget(uint64_t id) {
 
 std::vector<ActionPtr> DiskStore::MadeBy(const std::string& path, size_t limit) {
   absl::MutexLock lock(&mutex_);
-  return table_->OfPath(path, /*made=*/true, limit);
+  return table_->OfPath(path, ActionRows::Kind::kMakes, limit);
 }
 
 std::vector<ActionPtr> DiskStore::ReadBy(const std::string& path, size_t limit) {
   absl::MutexLock lock(&mutex_);
-  return table_->OfPath(path, /*made=*/false, limit);
+  return table_->OfPath(path, ActionRows::Kind::kReads, limit);
 }
 
 }  // namespace ocpwatch

@@ -4,7 +4,7 @@
 //   <directory>/actions.db    with -wal and -shm of SQLite; a damaged one is renamed aside, the blobs stay
 //
 // Threads: any caller's, and one that commits what is new a moment after it came. One mutex guards the table; files are
-// read, hashed and copied without it.
+// read, hashed, copied, synced and records written without it.
 #ifndef OCPWATCH_DAEMON_STORE_DISK_STORE_H_
 #define OCPWATCH_DAEMON_STORE_DISK_STORE_H_
 
@@ -24,7 +24,7 @@ inline constexpr char kStoreVersion[] = "1";
 
 class DiskStore final : public Store {
  public:
-  explicit DiskStore(const std::string& directory);
+  explicit DiskStore(const std::string& directory, FileSystem* disk = FileSystem::Real());
   ~DiskStore() override;
   absl::Status Open();
 
@@ -54,7 +54,10 @@ class DiskStore final : public Store {
   const std::vector<std::string>& notes() const override { return notes_; }
 
  private:
+  absl::Status OpenTable();
   void CommitLoop();
+  // First the blobs, then the records that name them: all those that had been put when it began.
+  absl::Status CommitAll() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mutex_);
   // Why: "version 7" or the like.
   void SetAside(const std::string& path, const std::string& why);
 
@@ -62,7 +65,8 @@ class DiskStore final : public Store {
   std::vector<std::string> notes_;
   BlobStore blobs_;
   DigestCache digests_;
-  absl::Mutex commit_mutex_;  // One commit or collection at a time. Taken before `mutex_`.
+  std::unique_ptr<ActionRows> rows_;  // Since Open; its two halves are guarded by the two mutexes.
+  absl::Mutex commit_mutex_;          // One commit or collection at a time. Taken before `mutex_`.
   absl::Mutex mutex_;
   std::unique_ptr<ActionTable> table_ ABSL_GUARDED_BY(mutex_);
   bool commit_soon_ ABSL_GUARDED_BY(mutex_) = false;
