@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,9 +17,9 @@ namespace ocpwatch {
 namespace {
 
 absl::StatusOr<Place> PlaceOf(const struct stat& status) {
-  if (S_ISFIFO(status.st_mode)) return Place{status.st_dev, status.st_ino, 0};
+  if (S_ISFIFO(status.st_mode) || S_ISREG(status.st_mode)) return Place{status.st_dev, status.st_ino, 0};
   if (S_ISCHR(status.st_mode)) return Place{0, 0, status.st_rdev};
-  return absl::FailedPreconditionError("neither a pipe nor a terminal");
+  return absl::FailedPreconditionError("neither a pipe, nor a file, nor a terminal");
 }
 
 }  // namespace
@@ -35,8 +36,16 @@ absl::StatusOr<Place> Place::Of(int fd) {
   return PlaceOf(status);
 }
 
-absl::StatusOr<std::unique_ptr<OutsideTarget>> OutsideTarget::Open(const std::string& path, const Place& place) {
-  UniqueFd fd(open(path.c_str(), O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
+absl::StatusOr<std::unique_ptr<OutsideTarget>> OutsideTarget::Open(int32_t pid, int32_t number, const Place& place) {
+  const std::string path = absl::StrCat("/proc/", pid, "/fd/", number);
+  struct stat status = {};
+  UniqueFd fd;
+  if (stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode)) {
+    const UniqueFd process(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+    fd = UniqueFd(static_cast<int>(syscall(SYS_pidfd_getfd, process.get(), number, 0)));
+  } else {
+    fd = UniqueFd(open(path.c_str(), O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
+  }
   if (!fd.valid()) return absl::FailedPreconditionError(absl::StrCat(path, ": cannot be opened for writing"));
   pollfd state = {fd.get(), 0, 0};
   if (poll(&state, 1, 0) == 1 && (state.revents & POLLERR) != 0) {

@@ -24,7 +24,7 @@ struct Place {
   ino_t ino = 0;
   dev_t device = 0;
 
-  // FAILED_PRECONDITION: `path` is no pipe and no device.
+  // FAILED_PRECONDITION: `path` is no pipe, no file and no device.
   static absl::StatusOr<Place> Of(const std::string& path);
   static absl::StatusOr<Place> Of(int fd);
   friend bool operator==(const Place&, const Place&) = default;
@@ -36,8 +36,10 @@ struct Place {
 
 class OutsideTarget {
  public:
-  // `path` is "/proc/<pid>/fd/<n>". FAILED_PRECONDITION: no pipe or terminal, or a pipe that nobody reads.
-  static absl::StatusOr<std::unique_ptr<OutsideTarget>> Open(const std::string& path, const Place& place);
+  // Descriptor `fd` of the process `pid`. A pipe or terminal is opened anew, without blocking; of a file, the
+  // description itself is taken, for it knows where to write (by pidfd_getfd). FAILED_PRECONDITION: none of these, or a
+  // pipe that nobody reads.
+  static absl::StatusOr<std::unique_ptr<OutsideTarget>> Open(int32_t pid, int32_t fd, const Place& place);
 
   const Place& place() const { return place_; }
   int fd() const { return fd_.get(); }

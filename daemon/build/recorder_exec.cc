@@ -123,6 +123,11 @@ std::vector<v1::Substitute> BuildRecorder::Impl::PrepareCommand() {
   const auto start = starts_.find(1);
   if (start == starts_.end()) return {};
   start->second.outputs = GroupOutputs(start->second.open);
+  // A file that the user's shell has opened is for all commands of the session: parts of it that one command alone
+  // wrote could not be told apart. So it is captured like a pipe.
+  for (OutputGroup& group : start->second.outputs) {
+    if (group.kind == OpenDescriptor::Kind::kFile) group.kind = OpenDescriptor::Kind::kPipe;
+  }
   Substitute(setup_.start.client_pid(), start->second.open, &start->second.outputs, &substitutes);
   return {substitutes.begin(), substitutes.end()};
 }

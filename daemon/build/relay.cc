@@ -79,7 +79,7 @@ class Relay::Loop : public std::enable_shared_from_this<Relay::Loop> {
   void Handle(const epoll_event& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Wake();
 
-  absl::StatusOr<std::shared_ptr<Target>> TargetAt(const Place& place, const std::string& path)
+  absl::StatusOr<std::shared_ptr<Target>> TargetAt(const Place& place, int32_t pid, int32_t fd)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   PoolEnd* FreeEnd(bool terminal) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<Stream> OpenBelow(Node* parent, const std::shared_ptr<Target>& target)
@@ -241,7 +241,7 @@ absl::StatusOr<Relay::Stream> Relay::Loop::Open(int32_t pid, int32_t fd) {
     Node* const parent = found->second;
     Drain(parent, kForced, true);
     stream = OpenBelow(parent, parent->target);
-  } else if (absl::StatusOr<std::shared_ptr<Target>> target = TargetAt(*place, original); !target.ok()) {
+  } else if (absl::StatusOr<std::shared_ptr<Target>> target = TargetAt(*place, pid, fd); !target.ok()) {
     stream = target.status();
   } else {
     for (const auto& [id, node] : nodes_) {
@@ -253,10 +253,10 @@ absl::StatusOr<Relay::Stream> Relay::Loop::Open(int32_t pid, int32_t fd) {
   return stream;
 }
 
-absl::StatusOr<std::shared_ptr<Relay::Loop::Target>> Relay::Loop::TargetAt(const Place& place,
-                                                                           const std::string& path) {
+absl::StatusOr<std::shared_ptr<Relay::Loop::Target>> Relay::Loop::TargetAt(const Place& place, int32_t pid,
+                                                                           int32_t fd) {
   if (const auto found = targets_.find(place); found != targets_.end()) return found->second;
-  absl::StatusOr<std::unique_ptr<OutsideTarget>> out = OutsideTarget::Open(path, place);
+  absl::StatusOr<std::unique_ptr<OutsideTarget>> out = OutsideTarget::Open(pid, fd, place);
   if (!out.ok()) return out.status();
   auto target = std::make_shared<Target>();
   target->number = ++last_target_ | kTargetBit;
