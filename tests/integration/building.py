@@ -1,0 +1,93 @@
+"""What the suites of `ocp-watch build` stand on: two copies of one tree, of which one is built by ocp-watch and the other
+by the bare command. After each step both must be the same: files with content, mode, type and link target; standard
+output and error; exit status. That is the oracle; which commands ran is asserted on top of it.
+"""
+import json
+import os
+import shutil
+
+import harness
+
+
+class Built:
+    """One build: its Result, and what `ocp-watch explain` says of it."""
+
+    def __init__(self, result, rows):
+        self.result = result
+        self.rows = rows
+
+    def argvs(self, outcome):
+        return [row["command"]["argv"] for row in self.rows if row["outcome"] == outcome]
+
+    @property
+    def ran(self):
+        """argv of each command that ran, the session's own first."""
+        return [row["command"]["argv"] for row in self.rows if row["outcome"] != "reused"]
+
+    @property
+    def reused(self):
+        return self.argvs("reused")
+
+    def ran_programs(self):
+        return [os.path.basename(argv[0]) for argv in self.ran]
+
+    def nothing_ran(self):
+        return not self.ran
+
+    def __str__(self):
+        return "\n".join(f"{row['outcome']:13} {' '.join(row['command']['argv'])[:100]}  {row.get('reason', '')}  {row.get('kept', '')}"
+                         for row in self.rows)
+
+
+class TestCase(harness.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.traced = self.path("traced")
+        self.twin = self.path("twin")
+        os.mkdir(self.traced)
+        os.mkdir(self.twin)
+
+    def each(self, edit):
+        """Does the same to both trees: edit(directory)."""
+        edit(self.traced)
+        edit(self.twin)
+
+    def put(self, name, content, mode=None):
+        def edit(directory):
+            path = os.path.join(directory, name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "wb" if isinstance(content, bytes) else "w") as file:
+                file.write(content)
+            if mode is not None:
+                os.chmod(path, mode)
+
+        self.each(edit)
+
+    def remove(self, *names):
+        def edit(directory):
+            for name in names:
+                path = os.path.join(directory, name)
+                shutil.rmtree(path) if os.path.isdir(path) and not os.path.islink(path) else os.unlink(path)
+
+        self.each(edit)
+
+    def touch(self, *names):
+        self.each(lambda directory: [os.utime(os.path.join(directory, name)) for name in names])
+
+    def build(self, argv, **options):
+        """Builds both and compares; the Built."""
+        expected = self.world.run(argv, cwd=self.twin, **options)
+        name = self.world.new_name()
+        got = self.world.run([harness.CLI, "build", "--name", name, "--", *argv], cwd=self.traced, **options)
+        rows = json.loads(self.world.cli("explain", name, "--json")).get("commands", [])
+        built = Built(got, rows)
+        # What names the tree itself differs in the two.
+        twin, traced = self.twin.encode(), self.traced.encode()
+        self.assertEqual(self.shell_status(expected.status), self.shell_status(got.status), f"{got}\n{built}")
+        self.assertEqual(expected.stdout.replace(twin, traced), got.stdout, built)
+        self.assertEqual(expected.stderr.replace(twin, traced), got.stderr, built)
+        self.assertEqual(harness.snapshot(self.twin), harness.snapshot(self.traced), built)
+        return built
+
+    def sh(self, script, **options):
+        return self.build(["/bin/sh", "-c", script], **options)

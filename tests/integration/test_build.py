@@ -1,0 +1,267 @@
+"""`ocp-watch build`: what must cause a run and what must not, and that everything that is not run is put back."""
+import os
+import unittest
+
+import building
+import harness
+
+MAKEFILE = """\
+CC = gcc
+all: prog
+prog: a.o b.o
+\t$(CC) -o prog a.o b.o
+%.o: %.c h.h
+\t$(CC) -c -o $@ $<
+clean:
+\trm -f *.o prog
+"""
+
+
+class Build(building.TestCase):
+    def project(self):
+        self.put("Makefile", MAKEFILE)
+        self.put("h.h", "int b(void);\n")
+        self.put("a.c", '#include "h.h"\nint main(void) { return b(); }\n')
+        self.put("b.c", '#include "h.h"\nint b(void) { return 0; }\n')
+
+    def test_a_second_build_runs_nothing(self):
+        self.project()
+        first = self.build(["make"])
+        self.assertIn("gcc", first.ran_programs())
+        self.assertTrue(self.build(["make"]).nothing_ran())
+
+    def test_an_edit_runs_only_what_depends_on_it(self):
+        self.project()
+        self.build(["make"])
+        self.put("b.c", '#include "h.h"\nint b(void) { return 3; }\n')
+        built = self.build(["make"])
+        sources = [argument for argv in built.ran for argument in argv if argument.endswith(".c")]
+        self.assertIn("b.c", sources)
+        self.assertNotIn("a.c", sources, built)
+        self.assertTrue(self.build(["make"]).nothing_ran())
+
+    def test_a_touch_runs_nothing(self):
+        self.project()
+        self.build(["make"])
+        self.each(lambda directory: os.utime(os.path.join(directory, "a.c")))
+        name = self.world.new_name()
+        self.world.cli("build", "--name", name, "--", "make", cwd=self.traced)
+        self.world.run(["make"], cwd=self.twin)
+        self.assertEqual(harness.snapshot(self.twin), harness.snapshot(self.traced))
+
+    def test_after_clean_everything_is_put_back(self):
+        self.project()
+        self.build(["make"])
+        self.each(lambda directory: [os.unlink(os.path.join(directory, name)) for name in ("a.o", "b.o", "prog")])
+        built = self.build(["make"])
+        self.assertTrue(built.nothing_ran(), built)
+
+    def test_an_edit_taken_back_compiles_nothing(self):
+        self.project()
+        self.build(["make"])
+        old = '#include "h.h"\nint b(void) { return 0; }\n'
+        self.put("b.c", old.replace("0", "7"))
+        self.build(["make"])
+        self.put("b.c", old)
+        built = self.build(["make"])
+        self.assertNotIn("cc1", built.ran_programs(), built)
+
+    def test_a_failure_comes_back(self):
+        script = "echo out; echo err >&2; cat nowhere; exit 3"
+        self.sh(script)
+        self.assertTrue(self.sh(script).nothing_ran())
+
+    def test_a_fixed_error(self):
+        self.project()
+        self.put("b.c", "int b(void) { return\n")
+        self.build(["make"])
+        self.assertTrue(self.build(["make"]).nothing_ran())
+        self.put("b.c", '#include "h.h"\nint b(void) { return 0; }\n')
+        self.build(["make"])
+
+    def test_an_edit_of_equal_length_and_time(self):
+        self.put("in", "one\n")
+        self.build(["cp", "in", "out"])
+
+        def edit(directory):
+            path = os.path.join(directory, "in")
+            status = os.stat(path)
+            with open(path, "w") as file:
+                file.write("two\n")
+            os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+        self.each(edit)
+        self.assertFalse(self.build(["cp", "in", "out"]).nothing_ran())
+
+    def test_a_header_that_appears_earlier(self):
+        self.put("late/h.h", "#define N 1\n")
+        self.put("early/.keep", "")
+        self.put("a.c", "#include <h.h>\nint n = N;\n")
+        command = ["gcc", "-Iearly", "-Ilate", "-c", "a.c"]
+        self.build(command)
+        self.put("early/h.h", "#define N 2\n")
+        self.assertFalse(self.build(command).nothing_ran())
+        self.remove("early/h.h")
+        self.build(command)
+
+    def test_environment_umask_and_arguments_count(self):
+        script = 'echo "$VALUE" > out; umask > mask'
+        self.sh(script)
+        self.assertFalse(self.sh(script, env={**self.world.env, "VALUE": "x"}).nothing_ran())
+        self.assertTrue(self.sh(script, env={**self.world.env, "SHLVL": "9"}).nothing_ran())
+        self.assertFalse(self.sh(script, umask=0o77).nothing_ran())
+
+    def test_a_listed_directory(self):
+        self.put("d/one", "")
+        script = "ls d > list"
+        self.sh(script)
+        self.assertTrue(self.sh(script).nothing_ran())
+        self.put("d/two", "")
+        self.assertFalse(self.sh(script).nothing_ran())
+        self.remove("d/one")
+        self.assertFalse(self.sh(script).nothing_ran())
+
+    def test_outputs_are_put_back(self):
+        script = "echo one > a; mkdir -p d/e; echo two > d/e/b; ln -s a link; chmod 750 d; chmod 600 a; mkfifo p"
+        self.sh(script)
+        self.remove("a")
+        self.assertTrue(self.sh("cat d/e/b; true") is not None)
+        before = harness.snapshot(self.twin)
+        self.assertEqual(before, harness.snapshot(self.traced))
+
+    def test_removed_outputs_of_all_types(self):
+        script = "rm -rf a d link; echo one > a; mkdir d; echo two > d/b; ln -s a link; chmod 600 a"
+        self.sh(script)
+        self.remove("a", "d", "link")
+        built = self.sh(script)
+        self.assertTrue(built.nothing_ran(), built)
+
+    def test_a_pipeline_and_a_capture(self):
+        self.put("in", "c\na\nb\n")
+        script = 'x=$(sort in | head -2); echo "$x" > out; echo "<$x>"; echo e >&2'
+        self.sh(script)
+        self.assertTrue(self.sh(script).nothing_ran())
+        self.put("in", "z\n")
+        self.sh(script)
+
+    def test_order_of_output(self):
+        script = "echo 1; /bin/echo 2; echo 3 >&2; /bin/echo 4 >&2; (echo 5; /bin/echo 6); printf 7; /usr/bin/printf 8"
+        self.sh(script)
+        self.assertTrue(self.sh(script).nothing_ran())
+        self.sh(script + "; true")
+
+    def test_a_shell_that_must_run_reuses_its_commands(self):
+        self.put("in", "x\n")
+        self.sh("/bin/cat in; cp in out; : 1")
+        built = self.sh("/bin/cat in; cp in out; : 2")
+        self.assertEqual(["cat", "cp"], sorted(os.path.basename(argv[0]) for argv in built.reused), built)
+
+    def test_an_append_is_not_done_twice(self):
+        self.put("log", "start\n")
+        self.sh("echo x >> log; : 1")
+        self.sh("echo x >> log; : 1")
+
+    def test_if_there_is_none_make_one(self):
+        script = "[ -e x ] || echo new > x; cat x"
+        self.sh(script)
+        self.sh(script)
+        self.put("x", "old\n")
+        self.sh(script)
+        self.remove("x")
+        self.sh(script)
+
+    def test_reading_standard_input(self):
+        first = self.build(["cat"], stdin=b"one\n")
+        self.assertEqual(b"one\n", first.result.stdout)
+        self.assertFalse(self.build(["cat"], stdin=b"two\n").nothing_ran())
+
+    def test_a_symbolic_link_that_leads_elsewhere(self):
+        self.put("one", "1\n")
+        self.put("two", "2\n")
+        self.each(lambda directory: os.symlink("one", os.path.join(directory, "in")))
+        self.build(["cp", "in", "out"])
+
+        def retarget(directory):
+            os.unlink(os.path.join(directory, "in"))
+            os.symlink("two", os.path.join(directory, "in"))
+
+        self.each(retarget)
+        self.assertFalse(self.build(["cp", "in", "out"]).nothing_ran())
+
+    def test_times_that_count(self):
+        self.put("a", "a\n")
+        self.put("b", "b\n")
+        self.each(lambda directory: os.utime(os.path.join(directory, "a"), (1, 1)))
+        script = "if [ a -nt b ]; then echo newer; else echo older; fi"
+        self.sh(script)
+        self.touch("a")
+        self.each(lambda directory: os.utime(os.path.join(directory, "b"), (1, 1)))
+        self.sh(script)
+
+    def test_a_renamed_directory(self):
+        script = "rm -rf new; mkdir old; echo x > old/f; mv old new; cat new/f"
+        self.sh(script)
+        self.remove("new")
+        built = self.sh(script)
+        self.assertTrue(built.nothing_ran(), built)
+
+    def test_hard_links(self):
+        script = "rm -f a b; echo x > a; ln a b"
+        self.sh(script)
+        self.remove("a", "b")
+        self.sh(script)
+        self.assertEqual(os.stat(os.path.join(self.traced, "a")).st_ino, os.stat(os.path.join(self.traced, "b")).st_ino)
+
+    def test_an_archive_that_is_also_read(self):
+        self.put("one.c", "int one;\n")
+        self.put("two.c", "int two;\n")
+        self.sh("gcc -c one.c && ar rcD lib.a one.o")
+        self.sh("gcc -c two.c && ar rcD lib.a two.o")
+        self.sh("gcc -c one.c && ar rcD lib.a one.o")
+
+    def test_a_signal(self):
+        script = "kill -9 $$"
+        self.sh(script)
+        self.assertFalse(self.sh(script).nothing_ran())
+
+    def test_a_background_process_that_stays(self):
+        script = "sleep 1 & echo x"
+        built = self.sh(script)
+        self.assertFalse(self.sh(script).nothing_ran(), built)
+
+    def test_make_in_parallel(self):
+        self.project()
+        self.build(["make", "-j2", "-s"])
+        self.assertTrue(self.build(["make", "-j2", "-s"]).nothing_ran())
+        self.put("a.c", '#include "h.h"\nint main(void) { return b() + 1; }\n')
+        built = self.build(["make", "-j2", "-s"])
+        self.assertNotIn(["b.c"], [[argument for argument in argv if argument == "b.c"] for argv in built.ran])
+
+    def test_verify_finds_the_store_sound(self):
+        self.project()
+        self.build(["make"])
+        self.world.cli("verify")
+        self.world.cli("stats")
+
+    def test_a_damaged_content_is_never_put_in_place(self):
+        self.put("in", "some text\n")
+        self.build(["cp", "in", "out"])
+        self.remove("out")
+        blobs = os.path.join(self.world.state, "ocp-watch/store/blobs")
+        for folder, _, files in os.walk(blobs):
+            for name in files:
+                path = os.path.join(folder, name)
+                os.chmod(path, 0o600)
+                with open(path, "r+b") as file:
+                    file.write(b"X")
+        self.assertFalse(self.build(["cp", "in", "out"]).nothing_ran())
+
+    def test_clear(self):
+        self.put("in", "text\n")
+        self.build(["cp", "in", "out"])
+        self.world.cli("clear", "--yes")
+        self.assertFalse(self.build(["cp", "in", "out"]).nothing_ran())
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
