@@ -185,7 +185,7 @@ v1::Reply BuildRecorder::Impl::Decide(const v1::Frame& frame, FollowedModel mode
   const v1::BeforeCall& call = frame.before();
   const v1::Op op = OpOf(call.function());
   if (op == v1::OP_EXEC || op == v1::OP_SPAWN) return DecideExec(scope, frame, applied, model, decisions);
-  if (op == v1::OP_LIST) {
+  if (op == v1::OP_LIST || op == v1::OP_OPEN_DIR) {
     if (applied.path != kNoPath && Counts(scope, model.trace.Path(applied.path))) {
       ObserveNow(scope, applied.path, /*nofollow=*/false, kListing, model.trace);
     }

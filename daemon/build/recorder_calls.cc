@@ -182,6 +182,7 @@ void BuildRecorder::Impl::OnAfter(Scope* scope, const v1::Frame& frame, const Ap
     case v1::OP_GET_XATTR:
       return ObserveNow(scope, path, nofollow, kContent | kMode, trace);
     case v1::OP_LIST:
+    case v1::OP_OPEN_DIR:
       if (call.id() == 0) ObserveNow(scope, path, /*nofollow=*/false, kListing, trace);
       return;
     case v1::OP_READLINK: {

@@ -34,8 +34,7 @@ class Transparency(harness.TestCase):
                           + harness.program("state")], edit=edit)
         # Started without standard descriptors.
         closed = f"exec '{harness.program('state')}' 0<&- 2>&-"
-        # opendir() then returns descriptor 0, which the model does not follow; the session says so.
-        self.transparent(["/bin/sh", "-c", closed], edit=edit, complete=False)
+        self.transparent(["/bin/sh", "-c", closed], edit=edit)
 
     def test_ls_of_the_descriptors(self):
         def edit(text):
