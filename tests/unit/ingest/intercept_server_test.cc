@@ -243,7 +243,7 @@ TEST_CASE_METHOD(ServerFixture, "Greetings that cannot be are refused with the r
   v1::Frame frame = Greeting(*target_, 1);
   SECTION("another protocol") {
     frame.mutable_proc()->set_protocol(kProtocol + 1);
-    CHECK(Refused(Delimited(frame)).find("protocol 2") != std::string::npos);
+    CHECK(Refused(Delimited(frame)).find("protocol " + std::to_string(kProtocol + 1)) != std::string::npos);
   }
   SECTION("a token of no session") {
     frame.mutable_proc()->set_token(std::string(16, 'x'));
