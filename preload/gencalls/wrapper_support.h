@@ -37,10 +37,10 @@ const char* SocketPath(const sockaddr* address, socklen_t size, char (&path)[kSo
 // Whether a call that failed like this has read its socket address, so that we may.
 bool AddressWasRead(int error);
 
-// The behaviour of an open with these flags where only one that may change a file waits for an answer.
+// The behaviour of an open with these flags: in a build session, only one that may change a file waits for an answer.
 inline Behaviour OnlyToWrite(Behaviour behaviour, uint32_t flags) {
   const bool writes = (flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC)) != 0;
-  return behaviour == Behaviour::kSynchronous && !writes ? Behaviour::kAfter : behaviour;
+  return behaviour == Behaviour::kSynchronous && !writes && in_build_session ? Behaviour::kAfter : behaviour;
 }
 
 // The real call has failed.

@@ -3,6 +3,7 @@
 #include <sys/auxv.h>
 
 #include "ocpwatch/v1/version.h"
+#include "preload/runtime/call.h"
 #include "preload/runtime/executable_path.h"
 #include "preload/runtime/frame_encoder.h"
 #include "preload/runtime/lists.h"
@@ -65,11 +66,10 @@ void WriteImage(StringList argv, const char* const* arguments, uint32_t opaque_a
   const char* const requested = reinterpret_cast<const char*>(getauxval(AT_EXECFN));
   const size_t requested_size = requested != nullptr ? LengthOf(requested, PATH_MAX) : 0;
   const size_t executable_length = ExecutablePath(requested, arguments, cwd, executable);
-  const bool for_build = IsBuildSession();
 
   LibraryNames libraries;
   const size_t libraries_size = libraries.SizeOfAll(kLibrariesPart);
-  StringList environment(for_build ? environ : nullptr);
+  StringList environment(in_build_session ? environ : nullptr);
   for (bool first = true;; first = false) {
     size_t lists = argv.SizeOfPart(kListPart);
     if (argv.at_end_of_part()) lists += environment.SizeOfPart(kListPart - lists);
@@ -92,7 +92,7 @@ void WriteImage(StringList argv, const char* const* arguments, uint32_t opaque_a
       libraries.EncodeAll(frame, 10, libraries_size);
       frame.Unsigned(12, kProtocol);
       frame.Bytes(13, kBuildId, sizeof kBuildId - 1);
-      if (for_build) frame.Unsigned(15, ReadUmask());
+      if (in_build_session) frame.Unsigned(15, ReadUmask());
     }
     argv.EncodePart(frame, 8);
     environment.EncodePart(frame, 11);

@@ -13,6 +13,9 @@
 #include "preload/runtime/text.h"
 
 namespace ocpwatch {
+
+constinit bool in_build_session = false;
+
 namespace {
 
 // Fields of Frame.
@@ -123,7 +126,7 @@ bool TakeStatus(const Call& call, struct stat* status) {
 // Writes the BeforeCall, in as many frames as argv and environment need; the last one names the reply slot. True if
 // that was written.
 bool WriteBefore(const Call& call, uint32_t reply_slot) {
-  const bool with_environment = call.environment != nullptr && IsBuildSession();
+  const bool with_environment = call.environment != nullptr && in_build_session;
   const Parts parts(call, call.path, call.path2);
   StringList argv(call.argv);
   StringList environment(with_environment ? call.environment : nullptr);
@@ -199,7 +202,7 @@ void RecordAfter(const Call& call) {
   if (call.stat_fd >= 0) {
     parts.has_status = !Failed(RawFstat(call.stat_fd, &parts.status));
     NoteOpened(call.stat_fd, parts.has_status && S_ISREG(parts.status.st_mode));
-  } else if ((call.status != nullptr || call.statx != nullptr) && IsBuildSession()) {
+  } else if ((call.status != nullptr || call.statx != nullptr) && in_build_session) {
     parts.has_status = TakeStatus(call, &parts.status);
   }
   const Claim claim = ClaimFrame(kFixedPart + (parts.has_status ? kStatusPart : 0) + parts.path_length +

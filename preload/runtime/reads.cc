@@ -5,7 +5,6 @@
 namespace ocpwatch {
 
 constinit std::atomic<uint64_t> settled_reads[kSettledDescriptors / 64] = {};
-constinit bool reads_told_once = false;
 
 namespace {
 
@@ -20,7 +19,7 @@ bool AnyReadIsTold() {
 
 Behaviour BehaviourForRead(FunctionId function, int fd) {
   const Behaviour behaviour = BehaviourFor(function);
-  if (behaviour != Behaviour::kOff) return fd < 0 && reads_told_once ? Behaviour::kOff : behaviour;
+  if (behaviour != Behaviour::kOff) return fd < 0 && in_build_session ? Behaviour::kOff : behaviour;
   const Phase phase = session.phase.load(std::memory_order_acquire);
   if (phase == Phase::kOff || (phase == Phase::kActive && !AnyReadIsTold())) {
     for (std::atomic<uint64_t>& word : settled_reads) word.store(UINT64_MAX, std::memory_order_relaxed);
@@ -30,7 +29,7 @@ Behaviour BehaviourForRead(FunctionId function, int fd) {
 
 void SettleReads(int fd) {
   const auto number = static_cast<unsigned>(fd);
-  if (!reads_told_once || vfork_process != 0 || number >= kSettledDescriptors) return;
+  if (!in_build_session || vfork_process != 0 || number >= kSettledDescriptors) return;
   settled_reads[number / 64].fetch_or(uint64_t{1} << number % 64, std::memory_order_relaxed);
 }
 

@@ -24,9 +24,6 @@ inline constexpr unsigned kSettledDescriptors = 1024;
 
 extern std::atomic<uint64_t> settled_reads[kSettledDescriptors / 64] __attribute__((visibility("hidden")));
 
-// True in build sessions; else reads are told each or not at all.
-extern bool reads_told_once __attribute__((visibility("hidden")));
-
 inline bool ReadsAreSettled(int fd) {
   const auto number = static_cast<unsigned>(fd);
   if (__builtin_expect(number >= kSettledDescriptors, 0)) return false;
@@ -43,12 +40,12 @@ void ForgetReadsNow(unsigned first, unsigned last);
 
 // The numbers are free, or mean something else from now on.
 inline void ForgetReads(int first, int last) {
-  if (__builtin_expect(reads_told_once, 0)) ForgetReadsNow(static_cast<unsigned>(first), static_cast<unsigned>(last));
+  if (__builtin_expect(in_build_session, 0)) ForgetReadsNow(static_cast<unsigned>(first), static_cast<unsigned>(last));
 }
 
 // `fd` has been opened and told.
 inline void NoteOpened(int fd, bool regular) {
-  if (__builtin_expect(!reads_told_once, 1)) return;
+  if (__builtin_expect(!in_build_session, 1)) return;
   if (regular) {
     SettleReads(fd);
   } else {

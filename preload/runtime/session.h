@@ -60,9 +60,6 @@ inline uint32_t CurrentProcess() { return vfork_process != 0 ? vfork_process : s
 
 inline bool IsActive() { return session.phase.load(std::memory_order_acquire) == Phase::kActive; }
 
-// Only while active.
-inline bool IsBuildSession() { return session.ring->collect_environment != 0; }
-
 // This process records nothing more.
 inline void StopRecording() { session.phase.store(Phase::kOff, std::memory_order_release); }
 

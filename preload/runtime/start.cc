@@ -8,7 +8,6 @@
 #include "preload/runtime/exit.h"
 #include "preload/runtime/lazy_calls.h"
 #include "preload/runtime/load.h"
-#include "preload/runtime/reads.h"
 #include "preload/runtime/ring_mapping.h"
 #include "preload/runtime/session.h"
 #include "preload/runtime/syscalls.h"
@@ -48,7 +47,7 @@ bool Join(const char* const* argv) {
     opaque_ancestor = expected.process;
     session.process = TakeProcessNumber();
   }
-  reads_told_once = IsBuildSession();
+  in_build_session = session.ring->collect_environment != 0;
   AnnounceImage(argv, opaque_ancestor);
   return true;
 }

@@ -81,7 +81,7 @@ void RecordAfter(const Call& call) {
 
 // Reads are told each here; reads.h is tested with the library.
 std::atomic<uint64_t> settled_reads[kSettledDescriptors / 64];
-bool reads_told_once = false;
+bool in_build_session = false;
 Behaviour BehaviourForRead(FunctionId function, int) { return BehaviourFor(function); }
 void SettleReads(int) {}
 void ForgetReadsNow(unsigned, unsigned) {}
