@@ -66,7 +66,8 @@ TEST_CASE("Each ring has a token of its own") {
 TEST_CASE("OCP_WATCH names the ring and ends with the socket's path, whatever is in it") {
   const auto ring = MakeRing();
   const std::string value = ring->WatchVariable(7, 0, 42, "/run/a:b/intercept.sock");
-  const std::string begin = std::to_string(kProtocol) + ":" + std::to_string(getpid()) + ":" + std::to_string(ring->fd()) + ":";
+  const std::string begin =
+      std::to_string(kProtocol) + ":" + std::to_string(getpid()) + ":" + std::to_string(ring->fd()) + ":";
   CHECK(value.substr(0, begin.size()) == begin);
   CHECK(value.substr(begin.size() + 32) == ":7:0:42:/run/a:b/intercept.sock");
 }
