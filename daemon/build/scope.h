@@ -62,7 +62,7 @@ struct Change {
   bool times_set = false;
   bool in_place = false;
   bool is_directory = false;
-  bool whole = false;      // What was there had no part in what came: the first change removed or emptied it.
+  bool whole = false;  // What was there had no part in what came: the first change removed or emptied it.
   PathId linked_from = kNoPath;
 };
 

@@ -14,9 +14,9 @@ namespace ocpwatch {
 // compile_commands.json (clang's JSON Compilation Database Format Specification): an entry for each source file that a
 // compiler driver was asked to compile (compiler_call.h), failed compilations too. Not taken: what a compilation starts
 // itself (the compiler behind ccache), an entry that is there already, and sources that the session removed again:
-// nobody can compile configure's conftest.c a second time. Nor are sources that only a response file names (`cc @args`):
-// a log has no contents of files, and only gcc starts a cc1 whose arguments would tell them, clang does not. Options in
-// a response file are kept as `@args`. The selection's paths are about the sources.
+// nobody can compile configure's conftest.c a second time. Nor are sources that only a response file names (`cc
+// @args`): a log has no contents of files, and only gcc starts a cc1 whose arguments would tell them, clang does not.
+// Options in a response file are kept as `@args`. The selection's paths are about the sources.
 absl::Status WriteCompileCommands(const ReportInput& input, const v1::Selection& selection, RowSink* sink);
 
 // Chrome's trace event format (JSON object form), for Perfetto and chrome://tracing: a track for each process, a
