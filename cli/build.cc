@@ -26,7 +26,7 @@ extern char** environ;
 namespace ocpwatch {
 namespace {
 
-constexpr std::string_view kHelp = R"(Usage: ocp-watch build [OPTIONS] [--] COMMAND [ARGUMENTS...]
+constexpr std::string_view kBuildHelp = R"(Usage: ocp-watch build [OPTIONS] [--] COMMAND [ARGUMENTS...]
 
 Runs COMMAND and learns what each command in it reads and writes. From then on
 only the commands whose inputs have changed run; what all others would do to
@@ -219,7 +219,7 @@ int Build(const Options& options, const std::vector<std::string>& words) {
   EndLike(end);
 }
 
-Command::Run Define(CLI::App& parser) {
+Command::Run DefineBuild(CLI::App& parser) {
   const auto options = std::make_shared<Options>();
   parser.add_option("--name", options->name);
   parser.add_flag("--dry-run", options->dry_run);
@@ -229,7 +229,7 @@ Command::Run Define(CLI::App& parser) {
 
 }  // namespace
 
-const Command kBuildCommand = {"build", "run a command, but only those parts of it whose inputs changed", kHelp, Define,
-                               true};
+const Command kBuildCommand = {"build", "run a command, but only those parts of it whose inputs changed", kBuildHelp,
+                               DefineBuild, true};
 
 }  // namespace ocpwatch

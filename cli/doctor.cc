@@ -25,7 +25,7 @@ extern char** environ;
 namespace ocpwatch {
 namespace {
 
-constexpr std::string_view kHelp = R"(Usage: ocp-watch doctor
+constexpr std::string_view kDoctorHelp = R"(Usage: ocp-watch doctor
 
 Checks whether everything is in place for recording, by recording a command that
 does nothing, and says what to do where something is not. Starts the daemon if
@@ -241,12 +241,12 @@ int Doctor() {
   return findings.failures() == 0 ? 0 : kExitFailed;
 }
 
-Command::Run Define(CLI::App&) {
+Command::Run DefineDoctor(CLI::App&) {
   return [](const std::vector<std::string>&) { return Doctor(); };
 }
 
 }  // namespace
 
-const Command kDoctorCommand = {"doctor", "check whether everything is in place", kHelp, Define};
+const Command kDoctorCommand = {"doctor", "check whether everything is in place", kDoctorHelp, DefineDoctor};
 
 }  // namespace ocpwatch

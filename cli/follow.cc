@@ -12,7 +12,7 @@
 namespace ocpwatch {
 namespace {
 
-constexpr std::string_view kHelp = R"(Usage: ocp-watch follow [SESSION] [OPTIONS]
+constexpr std::string_view kFollowHelp = R"(Usage: ocp-watch follow [SESSION] [OPTIONS]
 
 Shows what happens in a running session while it happens, until the session
 ends or you press Ctrl-C. SESSION is an id or a name; without it, the session
@@ -72,7 +72,7 @@ int Follow(const Options& options) {
   return 0;
 }
 
-Command::Run Define(CLI::App& parser) {
+Command::Run DefineFollow(CLI::App& parser) {
   const auto options = std::make_shared<Options>();
   parser.add_option("session", options->session);
   parser.add_flag("--events", options->events);
@@ -83,6 +83,6 @@ Command::Run Define(CLI::App& parser) {
 
 }  // namespace
 
-const Command kFollowCommand = {"follow", "watch a running session from another terminal", kHelp, Define};
+const Command kFollowCommand = {"follow", "watch a running session from another terminal", kFollowHelp, DefineFollow};
 
 }  // namespace ocpwatch

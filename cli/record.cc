@@ -15,7 +15,7 @@
 namespace ocpwatch {
 namespace {
 
-constexpr std::string_view kHelp = R"(Usage: ocp-watch record [OPTIONS] [--] COMMAND [ARGUMENTS...]
+constexpr std::string_view kRecordHelp = R"(Usage: ocp-watch record [OPTIONS] [--] COMMAND [ARGUMENTS...]
 
 Runs COMMAND as if nobody watched, and records every process that it starts and
 every file that each of them reads, writes, looks for or lists. Input, output,
@@ -86,7 +86,7 @@ int Record(const Options& options, const std::vector<std::string>& words) {
   EndLike(end);
 }
 
-Command::Run Define(CLI::App& parser) {
+Command::Run DefineRecord(CLI::App& parser) {
   const auto options = std::make_shared<Options>();
   parser.add_option("--name", options->name);
   parser.add_option("--calls", options->calls)->allow_extra_args(false);
@@ -95,7 +95,7 @@ Command::Run Define(CLI::App& parser) {
 
 }  // namespace
 
-const Command kRecordCommand = {"record", "run a command and record what it and all its children do", kHelp, Define,
-                                true};
+const Command kRecordCommand = {"record", "run a command and record what it and all its children do", kRecordHelp,
+                                DefineRecord, true};
 
 }  // namespace ocpwatch

@@ -14,7 +14,7 @@
 namespace ocpwatch {
 namespace {
 
-constexpr std::string_view kHelp = R"(Usage: ocp-watch report [VIEW] [SESSION|FILE] [OPTIONS]
+constexpr std::string_view kReportHelp = R"(Usage: ocp-watch report [VIEW] [SESSION|FILE] [OPTIONS]
 
 Tells what happened in a session: the last one, one that is named by its id or
 name, one that is still running, or a log file copied from elsewhere.
@@ -112,7 +112,7 @@ int Report(const ReportOptions& options) {
   return 0;
 }
 
-Command::Run Define(CLI::App& parser) {
+Command::Run DefineReport(CLI::App& parser) {
   const auto options = std::make_shared<ReportOptions>();
   AddReportOptions(parser, options.get());
   return [options](const std::vector<std::string>&) { return Report(*options); };
@@ -120,6 +120,7 @@ Command::Run Define(CLI::App& parser) {
 
 }  // namespace
 
-const Command kReportCommand = {"report", "what happened in a session: commands, files, events", kHelp, Define};
+const Command kReportCommand = {"report", "what happened in a session: commands, files, events", kReportHelp,
+                                DefineReport};
 
 }  // namespace ocpwatch

@@ -16,7 +16,7 @@
 namespace ocpwatch {
 namespace {
 
-constexpr std::string_view kHelp = R"(Usage: ocp-watch rm SESSION...
+constexpr std::string_view kRmHelp = R"(Usage: ocp-watch rm SESSION...
        ocp-watch rm --finished [--older-than AGE]
 
 Removes sessions and their logs. A session that runs is never removed.
@@ -81,7 +81,7 @@ int Remove(const Options& options) {
   return 0;
 }
 
-Command::Run Define(CLI::App& parser) {
+Command::Run DefineRm(CLI::App& parser) {
   const auto options = std::make_shared<Options>();
   parser.add_option("sessions", options->sessions);
   parser.add_flag("--finished", options->finished);
@@ -114,6 +114,6 @@ absl::StatusOr<uint64_t> ParseAge(const std::string& text) {
   return number * seconds;
 }
 
-const Command kRmCommand = {"rm", "remove sessions and their logs", kHelp, Define};
+const Command kRmCommand = {"rm", "remove sessions and their logs", kRmHelp, DefineRm};
 
 }  // namespace ocpwatch

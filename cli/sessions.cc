@@ -14,7 +14,7 @@
 namespace ocpwatch {
 namespace {
 
-constexpr std::string_view kHelp = R"(Usage: ocp-watch sessions [OPTIONS]
+constexpr std::string_view kSessionsHelp = R"(Usage: ocp-watch sessions [OPTIONS]
 
 Lists the sessions that run and those that are kept, the oldest first.
 
@@ -83,7 +83,7 @@ int Sessions(const Options& options) {
   return 0;
 }
 
-Command::Run Define(CLI::App& parser) {
+Command::Run DefineSessions(CLI::App& parser) {
   const auto options = std::make_shared<Options>();
   parser.add_flag("--running", options->running);
   parser.add_flag("--json", options->json);
@@ -92,6 +92,7 @@ Command::Run Define(CLI::App& parser) {
 
 }  // namespace
 
-const Command kSessionsCommand = {"sessions", "list the sessions that run and those that are kept", kHelp, Define};
+const Command kSessionsCommand = {"sessions", "list the sessions that run and those that are kept", kSessionsHelp,
+                                  DefineSessions};
 
 }  // namespace ocpwatch

@@ -10,7 +10,7 @@
 namespace ocpwatch {
 namespace {
 
-constexpr std::string_view kHelp = R"(Usage: ocp-watch version
+constexpr std::string_view kVersionHelp = R"(Usage: ocp-watch version
 
 Prints the version of ocp-watch, and the build id: client and daemon with the
 same one are made for each other. "ocp-watch status" has those of the daemon.
@@ -22,7 +22,7 @@ Example:
   ocp-watch version
 )";
 
-Command::Run Define(CLI::App&) {
+Command::Run DefineVersion(CLI::App&) {
   return [](const std::vector<std::string>&) {
     Output(STDOUT_FILENO).Write(absl::StrCat("ocp-watch ", kVersion, " (", kBuildId, ")\n"));
     return 0;
@@ -31,6 +31,6 @@ Command::Run Define(CLI::App&) {
 
 }  // namespace
 
-const Command kVersionCommand = {"version", "print the version", kHelp, Define};
+const Command kVersionCommand = {"version", "print the version", kVersionHelp, DefineVersion};
 
 }  // namespace ocpwatch

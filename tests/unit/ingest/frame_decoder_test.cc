@@ -1,8 +1,5 @@
 #include "daemon/ingest/frame_decoder.h"
 
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
-#include <google/protobuf/util/delimited_message_util.h>
-
 #include <catch2/catch.hpp>
 #include <random>
 #include <string>
@@ -11,13 +8,6 @@
 
 namespace ocpwatch {
 namespace {
-
-std::string Delimited(const v1::Frame& frame) {
-  std::string bytes;
-  google::protobuf::io::StringOutputStream stream(&bytes);
-  google::protobuf::util::SerializeDelimitedToZeroCopyStream(frame, &stream);
-  return bytes;
-}
 
 v1::Frame ProcFrame(uint32_t process) {
   v1::Frame frame;

@@ -1,8 +1,6 @@
 #include "daemon/ingest/intercept_server.h"
 
 #include <fcntl.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
-#include <google/protobuf/util/delimited_message_util.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -14,15 +12,15 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
-#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <map>
 #include <string>
 #include <system_error>
-#include <thread>
 #include <vector>
 
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "daemon/ingest/futex.h"
 #include "daemon/ingest/runtime_directory.h"
 #include "tests/unit/ingest/fake_target.h"
@@ -30,8 +28,6 @@
 
 namespace ocpwatch {
 namespace {
-
-void SleepMs(int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
 
 class Directory final : public SessionDirectory {
  public:
@@ -49,13 +45,6 @@ class Directory final : public SessionDirectory {
  private:
   std::map<std::string, std::shared_ptr<FakeTarget>> targets_;  // Filled before the server's thread asks.
 };
-
-std::string Delimited(const v1::Frame& frame) {
-  std::string bytes;
-  google::protobuf::io::StringOutputStream stream(&bytes);
-  google::protobuf::util::SerializeDelimitedToZeroCopyStream(frame, &stream);
-  return bytes;
-}
 
 v1::Frame Greeting(FakeTarget& target, uint32_t process) {
   v1::Frame frame;
@@ -172,7 +161,7 @@ class ServerFixture {
   }
   template <typename Condition>
   static bool Within(int ms, Condition condition) {
-    for (; ms > 0 && !condition(); --ms) SleepMs(1);
+    for (; ms > 0 && !condition(); --ms) absl::SleepFor(absl::Milliseconds(1));
     return condition();
   }
 
@@ -318,7 +307,7 @@ TEST_CASE_METHOD(ServerFixture, "A client that sends a byte now and then is cut 
   for (size_t i = 0; i < bytes.size() && MonotonicNs() - begin < 5'000'000'000 && !(slow_ended && later_ended); ++i) {
     slow_ended = slow_ended || !slow.Send(bytes.substr(i, 1));
     later_ended = later_ended || !slow_later->Send(later.substr(i, 1));
-    SleepMs(20);
+    absl::SleepFor(absl::Milliseconds(20));
   }
   CHECK(slow_ended);
   CHECK(later_ended);
@@ -401,7 +390,7 @@ TEST_CASE_METHOD(ServerFixture, "Without descriptors newcomers are turned away, 
   rusage usage_before{};
   rusage usage_after{};
   getrusage(RUSAGE_SELF, &usage_before);
-  SleepMs(200);
+  absl::SleepFor(absl::Milliseconds(200));
   getrusage(RUSAGE_SELF, &usage_after);
   CHECK(usage_after.ru_utime.tv_sec * 1'000'000 + usage_after.ru_utime.tv_usec -
             usage_before.ru_utime.tv_sec * 1'000'000 - usage_before.ru_utime.tv_usec <

@@ -5,11 +5,12 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
-#include <chrono>
 #include <random>
 #include <thread>
 #include <vector>
 
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "daemon/ingest/futex.h"
 #include "tests/unit/ingest/fake_target.h"
 #include "tests/unit/ingest/ring_test_writer.h"
@@ -18,8 +19,6 @@ namespace ocpwatch {
 namespace {
 
 constexpr int64_t kSecondNs = 1'000'000'000;
-
-void SleepMs(int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
 
 bool ReaderIs(Ring& ring, ReaderState state) { return ring.header().reader.load() == static_cast<uint32_t>(state); }
 
@@ -99,18 +98,20 @@ TEST_CASE("An idle session costs no wake-ups, and the first frame after it comes
   RingLoop loop(target);
   RingTestWriter writer(target.ring(), 1);
   writer.Write(TestFrame(1, 0));
-  SleepMs(50);
+  absl::SleepFor(absl::Milliseconds(50));
   CHECK(target.count() == 1);  // Within a poll interval, without a doorbell.
   const int64_t deadline = MonotonicNs() + 5 * kSecondNs;
-  while (!ReaderIs(target.ring(), ReaderState::kAsleep) && MonotonicNs() < deadline) SleepMs(5);
+  while (!ReaderIs(target.ring(), ReaderState::kAsleep) && MonotonicNs() < deadline)
+    absl::SleepFor(absl::Milliseconds(5));
   REQUIRE(ReaderIs(target.ring(), ReaderState::kAsleep));
   const int64_t before = ContextSwitches();
-  SleepMs(300);
+  absl::SleepFor(absl::Milliseconds(300));
   CHECK(ContextSwitches() - before < 10);
   for (int i = 1; i < 20; ++i) {
     writer.Write(TestFrame(1, i));
-    while (target.count() <= static_cast<uint64_t>(i) && MonotonicNs() < deadline) SleepMs(1);
-    SleepMs(i == 10 ? 250 : 1);
+    while (target.count() <= static_cast<uint64_t>(i) && MonotonicNs() < deadline)
+      absl::SleepFor(absl::Milliseconds(1));
+    absl::SleepFor(absl::Milliseconds(i == 10 ? 250 : 1));
   }
   CHECK(target.count() == 20);
 }
@@ -138,7 +139,7 @@ TEST_CASE("Threads and a session that ends: everybody who waits for an answer go
         while (target.ring().header().state == static_cast<uint32_t>(RingState::kOpen)) writer.Ask(Question(1, 0));
       });
     }
-    SleepMs(50);
+    absl::SleepFor(absl::Milliseconds(50));
   }
   for (std::thread& thread : threads) thread.join();
   CHECK(target.damage().empty());
@@ -220,7 +221,7 @@ TEST_CASE("While somebody scribbles over words and indices the reader goes on, a
         target.ring().Word(at & ~uint64_t{7}) = word();
       }
     }
-    if (i % 100 == 0) SleepMs(1);
+    if (i % 100 == 0) absl::SleepFor(absl::Milliseconds(1));
   }
   CHECK(loop.Flush(10 * kSecondNs));
   header.next_process = 1'000'000;

@@ -9,6 +9,8 @@
 #include <random>
 #include <thread>
 
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "daemon/ingest/futex.h"
 #include "tests/unit/ingest/fake_target.h"
 #include "tests/unit/ingest/ring_test_writer.h"
@@ -31,8 +33,6 @@ void InKilledChild(const std::function<void()>& body) {
   REQUIRE(waitpid(child, &status, 0) == child);
   REQUIRE(WIFSIGNALED(status));
 }
-
-void SleepMs(int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
 
 // Reads until there is nothing more, also nothing that the reader wants to look at again a little later.
 void DrainAll(RingReader& reader) {
@@ -152,7 +152,7 @@ TEST_CASE("A frame written by a killed writer's neighbour is still read") {
   reader.Drain(kAll);
   CHECK(target.count() == 1);  // For all the reader knows, the victim may yet finish.
   target.Kill(victim);
-  SleepMs(60);
+  absl::SleepFor(absl::Milliseconds(60));
   DrainAll(reader);
   CHECK(target.count() == 2);
   REQUIRE(target.damage().size() == 1);
@@ -171,7 +171,7 @@ TEST_CASE("A writer killed between its word and head does not hold the others up
   writer.Write(TestFrame(1, 0));
   target.Kill(1);
   reader.Drain(kAll);
-  SleepMs(60);
+  absl::SleepFor(absl::Milliseconds(60));
   DrainAll(reader);
   CHECK(target.count() == 1);
   CHECK(target.damage().size() == 1);
@@ -186,7 +186,7 @@ TEST_CASE("A living writer is waited for while nobody needs its room") {
   slow.Reserve(bytes.size(), &taken);
   slow.Write(TestFrame(1, 1));
   reader.Drain(kAll);
-  SleepMs(100);
+  absl::SleepFor(absl::Milliseconds(100));
   CHECK(reader.Drain(kAll) == 0);
   slow.Fill(taken, bytes);
   slow.Commit(taken, bytes.size());

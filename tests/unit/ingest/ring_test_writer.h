@@ -4,6 +4,8 @@
 #ifndef OCPWATCH_TESTS_UNIT_INGEST_RING_TEST_WRITER_H_
 #define OCPWATCH_TESTS_UNIT_INGEST_RING_TEST_WRITER_H_
 
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <google/protobuf/util/delimited_message_util.h>
 #include <sys/mman.h>
 
 #include <cstdint>
@@ -140,6 +142,14 @@ class RingTestWriter {
   const uint64_t size_;
   const uint32_t process_;
 };
+
+// As it goes over the socket.
+inline std::string Delimited(const v1::Frame& frame) {
+  std::string bytes;
+  google::protobuf::io::StringOutputStream stream(&bytes);
+  google::protobuf::util::SerializeDelimitedToZeroCopyStream(frame, &stream);
+  return bytes;
+}
 
 // A small frame of `process`: the AfterCall of a stat, `serial` in its result.
 inline v1::Frame TestFrame(uint32_t process, int64_t serial) {
