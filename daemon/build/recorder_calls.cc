@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "absl/strings/str_cat.h"
@@ -57,7 +58,16 @@ void BuildRecorder::Impl::OnInheritedUse(Scope* scope, uint32_t number, int32_t 
     known = true;
   }
   using Kind = OpenDescriptor::Kind;
-  if (known && (used.kind == Kind::kNull || used.kind == Kind::kFile || used.kind == Kind::kDirectory)) return;
+  const auto says_all = [](Kind kind) {
+    return kind == Kind::kNull || kind == Kind::kFile || kind == Kind::kDirectory;
+  };
+  if (known && says_all(used.kind)) {
+    // So it is by now; what it was when the call was made may have been the inherited one.
+    const auto& open = scope->start.open;
+    const auto first = std::find_if(open.begin(), open.end(), [&](const OpenDescriptor& one) { return one.fd == fd; });
+    if (first == open.end() || says_all(first->kind)) return;
+    used = *first;
+  }
   if (!known && fd > STDIN_FILENO) return;
   // What it writes to is recorded where it leads to the relay; a jobserver's pipe does not.
   for (Scope* above = scope; above != nullptr; above = above->parent) {
