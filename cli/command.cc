@@ -17,6 +17,7 @@ constexpr std::string_view kOverview = R"(ocp-watch - see every command and ever
 Usage: ocp-watch COMMAND [OPTIONS]
 
   ocp-watch build -- make -j8          run a build; next time only what changed
+  ocp-watch explain                    why each command of the last build ran, or did not
   ocp-watch record -- make -j8         run a build and record it
   ocp-watch report                     what happened: the last session in one page
   ocp-watch report tree                every command with the files it read and wrote
@@ -111,9 +112,10 @@ absl::Status UnknownOption(const CLI::App& parser, const Command& command, const
 }  // namespace
 
 const std::vector<Command>& Commands() {
-  static const std::vector<Command> commands = {kRecordCommand, kBuildCommand,  kReportCommand, kSessionsCommand,
-                                                kFollowCommand, kRmCommand,     kStatusCommand, kStartCommand,
-                                                kStopCommand,   kDoctorCommand, kVersionCommand};
+  static const std::vector<Command> commands = {
+      kRecordCommand,   kBuildCommand,  kExplainCommand, kWhyCommand,   kAffectedCommand, kReportCommand,
+      kSessionsCommand, kFollowCommand, kRmCommand,      kStatsCommand, kGcCommand,       kVerifyCommand,
+      kClearCommand,    kStatusCommand, kStartCommand,   kStopCommand,  kDoctorCommand,   kVersionCommand};
   return commands;
 }
 

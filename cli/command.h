@@ -39,10 +39,17 @@ const std::vector<Command>& Commands();
 
 extern const Command kRecordCommand;
 extern const Command kBuildCommand;
+extern const Command kExplainCommand;
+extern const Command kWhyCommand;
+extern const Command kAffectedCommand;
 extern const Command kReportCommand;
 extern const Command kSessionsCommand;
 extern const Command kFollowCommand;
 extern const Command kRmCommand;
+extern const Command kStatsCommand;
+extern const Command kGcCommand;
+extern const Command kVerifyCommand;
+extern const Command kClearCommand;
 extern const Command kStatusCommand;
 extern const Command kStartCommand;
 extern const Command kStopCommand;

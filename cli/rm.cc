@@ -1,8 +1,6 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <charconv>
-#include <limits>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
@@ -11,7 +9,7 @@
 #include "cli/output.h"
 #include "cli/render/json.h"
 #include "cli/render/text.h"
-#include "cli/rm_options.h"
+#include "cli/units.h"
 
 namespace ocpwatch {
 namespace {
@@ -91,28 +89,6 @@ Command::Run DefineRm(CLI::App& parser) {
 }
 
 }  // namespace
-
-absl::StatusOr<uint64_t> ParseAge(const std::string& text) {
-  uint64_t number = 0;
-  const char* end = text.data() + text.size();
-  const auto [unit, error] = std::from_chars(text.data(), end, number);
-  uint64_t seconds = 0;
-  if (error == std::errc() && unit + 1 == end) {
-    constexpr uint64_t kMinute = 60;
-    constexpr uint64_t kHour = 60 * kMinute;
-    constexpr uint64_t kDay = 24 * kHour;
-    if (*unit == 's') seconds = 1;
-    if (*unit == 'm') seconds = kMinute;
-    if (*unit == 'h') seconds = kHour;
-    if (*unit == 'd') seconds = kDay;
-    if (*unit == 'w') seconds = 7 * kDay;
-  }
-  if (seconds == 0 || number == 0 || number > std::numeric_limits<uint32_t>::max()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("\"", Printable(text), "\" is no age; one looks like 90s, 15m, 12h, 7d or 2w"));
-  }
-  return number * seconds;
-}
 
 const Command kRmCommand = {"rm", "remove sessions and their logs", kRmHelp, DefineRm};
 

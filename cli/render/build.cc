@@ -39,4 +39,83 @@ void AppendExplanation(const v1::ExplainRow& row, const Style& style, std::strin
   out->push_back('\n');
 }
 
+void AppendMakers(const v1::WhyReply& reply, const std::string& directory, const Style& style, std::string* out) {
+  constexpr size_t kBriefInputs = 12;
+  for (const v1::WhyReply::Maker& maker : reply.makers()) {
+    if (!out->empty()) out->push_back('\n');
+    absl::StrAppend(out, style.Paint("made by", Color::kBold), "  ", CommandLine(maker.argv()), "\n");
+    absl::StrAppend(out, "in       ", Printable(maker.cwd()), "\n");
+    absl::StrAppend(out, "ran      ", maker.ran(), " in session ", Printable(maker.session()), ", took ",
+                    Duration(maker.duration_ns()), "\n");
+    if (!maker.reused().empty()) absl::StrAppend(out, "reused   ", maker.reused(), "\n");
+    absl::StrAppend(out, "now      ",
+                    maker.current() ? "the file is as this command made it"
+                                    : style.Paint("the file is another than this command made", Color::kYellow),
+                    "\n");
+    const auto shown = style.brief ? std::min<size_t>(kBriefInputs, static_cast<size_t>(maker.inputs_size()))
+                                   : static_cast<size_t>(maker.inputs_size());
+    for (size_t i = 0; i < shown; ++i) {
+      absl::StrAppend(out, "from     ", Printable(ShortPath(maker.inputs(static_cast<int>(i)), directory)), "\n");
+    }
+    if (const size_t more = static_cast<size_t>(maker.inputs_size()) - shown; more > 0) {
+      absl::StrAppend(out, "         and ", Count(more), " more\n");
+    }
+  }
+}
+
+void AppendAffected(const v1::AffectedRow& row, const std::string& directory, const Style& style, std::string* out) {
+  std::string text = CommandLine(row.argv());
+  const size_t indent = 2 * std::min<size_t>(row.depth(), 10);
+  if (style.width > 0) text = Truncated(text, style.width > indent + 20 ? style.width - indent : 20, style.utf8);
+  absl::StrAppend(out, std::string(indent, ' '), text, "\n");
+  for (const std::string& output : row.outputs()) {
+    absl::StrAppend(out, std::string(indent, ' '), "  makes ", Printable(ShortPath(output, directory)), "\n");
+  }
+}
+
+void AppendStats(const v1::StatsReply& reply, std::string* out) {
+  absl::StrAppend(out, "store     ", Printable(reply.directory()), "\n");
+  absl::StrAppend(out, "holds     ", Counted(reply.actions(), "action", "actions"), " and ",
+                  Counted(reply.blobs(), "content", "contents"), ", ", Size(reply.blob_bytes()));
+  if (reply.limit_bytes() > 0) absl::StrAppend(out, " of at most ", Size(reply.limit_bytes()));
+  absl::StrAppend(out, "\nbuilds    ", Count(reply.builds()), ", of which ", Count(reply.whole_hits()),
+                  " had nothing to run\n");
+  absl::StrAppend(out, "commands  ", Count(reply.hits()), " reused, ", Count(reply.misses()), " ran, ",
+                  Count(reply.stored()), " kept\n");
+  absl::StrAppend(out, "saved     about ", Duration(reply.saved_ns()), "\n");
+  absl::StrAppend(out, "digests   ", Count(reply.digests()), " known; ", Count(reply.digest_hits()), " found, ",
+                  Count(reply.digest_misses()), " made\n");
+}
+
+namespace {
+
+void AppendGarbage(const v1::CollectGarbageReply& reply, const char* verb, std::string* out) {
+  absl::StrAppend(out, verb, Counted(reply.removed_actions(), "action", "actions"), " and ",
+                  Counted(reply.removed_blobs(), "content", "contents"), ", ", Size(reply.freed_bytes()), "; ",
+                  Size(reply.kept_bytes()), " kept\n");
+}
+
+}  // namespace
+
+void AppendCollected(const v1::CollectGarbageReply& reply, std::string* out) { AppendGarbage(reply, "removed ", out); }
+void AppendWouldCollect(const v1::CollectGarbageReply& reply, std::string* out) {
+  AppendGarbage(reply, "would remove ", out);
+}
+
+void AppendVerified(const v1::VerifyReply& reply, std::string* out) {
+  absl::StrAppend(out, "checked ", Counted(reply.blobs(), "content", "contents"), ", ", Size(reply.bytes()), ": ");
+  if (reply.damaged() == 0 && reply.missing() == 0) {
+    absl::StrAppend(out, "all sound\n");
+  } else {
+    absl::StrAppend(out, Count(reply.damaged()), " damaged and put aside, ", Count(reply.missing()), " missing; ",
+                    Counted(reply.removed_actions(), "action", "actions"), " forgotten\n");
+  }
+  for (const std::string& note : reply.notes()) absl::StrAppend(out, Printable(note), "\n");
+}
+
+void AppendCleared(const v1::ClearReply& reply, std::string* out) {
+  absl::StrAppend(out, "forgot ", Counted(reply.removed_actions(), "action", "actions"), ", ",
+                  Size(reply.freed_bytes()), " freed\n");
+}
+
 }  // namespace ocpwatch

@@ -141,6 +141,7 @@ absl::Status Daemon::Listen() {
   } else {
     spdlog::error("no builds: {}", Message(store.status()));
   }
+  care_ = std::make_unique<StoreCare>(store_.get());
   auto registry = SessionRegistry::Open(state_->path(), [this] { Wake(wake_.get()); });
   if (!registry.ok()) return registry.status();
   registry_ = *std::move(registry);
@@ -204,7 +205,10 @@ void Daemon::Run() {
     if (poll(fds, 2, PollTimeoutMs()) < 0) continue;  // EINTR
     if (fds[0].revents != 0) HandleSignals(&end);
     uint64_t count;
-    if (fds[1].revents != 0 && read(wake_.get(), &count, sizeof count) > 0) registry_->Reap(BoundsOf(configuration_));
+    if (fds[1].revents != 0 && read(wake_.get(), &count, sizeof count) > 0) {
+      registry_->Reap(BoundsOf(configuration_));
+      care_->OnSessionEnd(StoreLimitsOf(configuration_));
+    }
     bool shutdown;
     {
       absl::MutexLock lock(&mutex_);
@@ -310,6 +314,7 @@ void Daemon::Stop() {
   service_.reset();
   intercept_.reset();
   registry_.reset();
+  care_.reset();
   RemoveSockets();
   state_.reset();
   runtime_lock_.reset();

@@ -32,6 +32,7 @@
 #include "daemon/service/notifier.h"
 #include "daemon/service/session_registry.h"
 #include "daemon/service/state_directory.h"
+#include "daemon/service/store_care.h"
 #include "daemon/store/store.h"
 
 namespace ocpwatch {
@@ -82,6 +83,7 @@ class Daemon {
   ActivatedSockets sockets_;
   bool owns_socket_files_ = false;
   std::unique_ptr<Store> store_;
+  std::unique_ptr<StoreCare> care_;
   std::unique_ptr<SessionRegistry> registry_;
   std::unique_ptr<InterceptServer> intercept_;
   std::unique_ptr<MonitorService> service_;

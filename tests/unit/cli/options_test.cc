@@ -11,7 +11,7 @@
 #include "cli/command.h"
 #include "cli/record_options.h"
 #include "cli/report_options.h"
-#include "cli/rm_options.h"
+#include "cli/units.h"
 
 namespace ocpwatch {
 namespace {
