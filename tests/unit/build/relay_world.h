@@ -84,8 +84,8 @@ class Client {
     REQUIRE(pool.ok());
     return std::make_unique<Relay>(*std::move(pool), "/tmp", [this](int32_t number) {
       const UniqueFd fresh = NewPipe();
+      ++closed;  // First: whoever writes into the pipe learns of its end by the next line.
       dup3(fresh.get(), number, O_CLOEXEC);
-      ++closed;
     });
   }
 

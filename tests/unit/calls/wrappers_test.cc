@@ -138,7 +138,8 @@ TEST_CASE("The mode of an open is read only where there is one, and only reads a
   rmdir(directory);
 }
 
-TEST_CASE("An open waits for an answer only if it may change a file, and is then looked at") {
+TEST_CASE("In a build session an open waits for an answer only if it may change a file, and is then looked at") {
+  in_build_session = true;
   char directory[] = "/tmp/wrappers-XXXXXX";
   REQUIRE(mkdtemp(directory) != nullptr);
   const std::string path = std::string(directory) + "/x";
@@ -160,6 +161,8 @@ TEST_CASE("An open waits for an answer only if it may change a file, and is then
   CHECK(asked([&] { return fopen(path.c_str(), "a"); }));
   FILE* const stream = fopen("/dev/null", "r");
   CHECK(asked([&] { return freopen(path.c_str(), "w", stream); }));
+  in_build_session = false;
+  CHECK(asked([&] { return open(path.c_str(), O_RDONLY); }));
   unlink(path.c_str());
   rmdir(directory);
 }
