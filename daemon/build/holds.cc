@@ -134,11 +134,22 @@ absl::flat_hash_set<std::string> AlikePaths(const std::vector<std::shared_ptr<co
   return alike;
 }
 
+bool Present::IsFinal(const v1::ActionRecord& record, const std::string& path) {
+  const auto effect = std::find_if(record.effects().begin(), record.effects().end(),
+                                   [&](const v1::Effect& one) { return one.path() == path; });
+  const FileState& state = State(path, /*nofollow=*/true);
+  if (state.type != effect->type() || state.error != 0) return false;
+  if (state.type == v1::FILE_SYMLINK) return state.target == effect->target();
+  return state.type != v1::FILE_REGULAR || DigestNow(path, state) == FromProto(effect->digest());
+}
+
 std::optional<Mismatch> Present::FirstMismatch(const v1::ActionRecord& record, bool whole,
                                                const absl::flat_hash_set<std::string>& alike) {
   const absl::flat_hash_set<std::string> own = OwnPaths(record);
   for (const v1::Observation& observation : record.observations()) {
-    if (whole && IsOnlyALook(observation) && own.contains(observation.path())) continue;
+    if (whole && IsOnlyALook(observation) && own.contains(observation.path()) && IsFinal(record, observation.path())) {
+      continue;
+    }
     if (IsOnlyALook(observation) && IsAbsentOrFile(observation.type()) && alike.contains(observation.path()) &&
         IsAbsentOrFile(State(observation.path(), observation.nofollow()).type)) {
       continue;

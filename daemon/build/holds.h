@@ -33,13 +33,16 @@ class Present {
 
   // The first observation of `record` that does not hold. `alike`: paths of which absent and regular are the same, see
   // AlikePaths. `whole`: the record is of the session's own command, of which
-  // it is asked whether anything needs to be done at all; then what it made itself, and only looked at before it was
-  // made, does not count.
+  // it is asked whether anything needs to be done at all; then what it only looked at before it made it may also be as
+  // it left it.
   std::optional<Mismatch> FirstMismatch(const v1::ActionRecord& record, bool whole,
                                         const absl::flat_hash_set<std::string>& alike);
 
   // The same for one observation. `own`: paths with an effect of the record; they do not count in listings.
   std::optional<Mismatch> Compare(const v1::Observation& observation, const absl::flat_hash_set<std::string>& own);
+
+  // What the action left at `path`, which is one of its own, is there.
+  bool IsFinal(const v1::ActionRecord& record, const std::string& path);
 
   const FileState& State(const std::string& path, bool nofollow);
   // Of a regular file as State says it is; none if it cannot be read, or is changing.

@@ -208,7 +208,10 @@ void BuildRecorder::Impl::AddObservations(Scope* scope, const Trace& trace, v1::
     observation.set_idle_look(value->idle_look);
     observation.set_error(value->error);
     observation.set_target(value->target);
-    if (value->type == v1::FILE_ABSENT) continue;
+    if (value->type == v1::FILE_ABSENT) {
+      observation.set_content((value->weight & kContent) != 0);  // Had there been any, it would have been read.
+      continue;
+    }
     // Of what it replaced whole, or removed, without having read it, only that it was there counts.
     const auto change = scope->changed.find(static_cast<PathId>(key >> 1));
     if (change != scope->changed.end() && change->second.whole && (value->weight & (kContent | kListing)) == 0)

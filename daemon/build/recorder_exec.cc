@@ -86,9 +86,16 @@ std::shared_ptr<const StoredAction> BuildRecorder::Impl::TryWhole(Decisions* dec
   start.asked = true;
   Mismatch why;
   std::shared_ptr<const StoredAction> hit;
-  for (const auto& action : store_.Find(start.fingerprint)) {
-    Present present(&store_);
-    std::optional<Mismatch> mismatch = present.FirstMismatch(action->record, /*whole=*/true, {});
+  // What began as things are now says more than what left them so: a build that had nothing to do prints other words
+  // than the one that did it all.
+  const auto records = store_.Find(start.fingerprint);
+  const auto strictly = [&](const std::shared_ptr<const StoredAction>& action) {
+    return !Present(&store_).FirstMismatch(action->record, /*whole=*/false, {}).has_value();
+  };
+  std::vector<std::shared_ptr<const StoredAction>> ordered(records.begin(), records.end());
+  std::stable_partition(ordered.begin(), ordered.end(), strictly);
+  for (const auto& action : ordered) {
+    std::optional<Mismatch> mismatch = Present(&store_).FirstMismatch(action->record, /*whole=*/true, {});
     if (!mismatch.has_value() && !HasOutputs(action->record, &store_)) {
       mismatch = Mismatch{v1::Decision::REASON_BLOB, "", "what it wrote is not in the store any more"};
     }
