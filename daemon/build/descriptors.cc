@@ -23,14 +23,14 @@ namespace {
 
 using Kind = OpenDescriptor::Kind;
 
-Kind KindOf(const struct stat& status) {
-  if (S_ISREG(status.st_mode)) return Kind::kFile;
-  if (S_ISDIR(status.st_mode)) return Kind::kDirectory;
-  if (S_ISFIFO(status.st_mode)) return Kind::kPipe;
-  if (S_ISSOCK(status.st_mode)) return Kind::kSocket;
-  if (S_ISCHR(status.st_mode)) {
-    const unsigned device = major(status.st_rdev);
-    if (device == 1 && minor(status.st_rdev) == 3) return Kind::kNull;
+Kind KindOf(mode_t mode, dev_t rdev) {
+  if (S_ISREG(mode)) return Kind::kFile;
+  if (S_ISDIR(mode)) return Kind::kDirectory;
+  if (S_ISFIFO(mode)) return Kind::kPipe;
+  if (S_ISSOCK(mode)) return Kind::kSocket;
+  if (S_ISCHR(mode)) {
+    const unsigned device = major(rdev);
+    if (device == 1 && minor(rdev) == 3) return Kind::kNull;
     // Consoles, serial lines and pseudo terminals: Documentation/admin-guide/devices.txt.
     if (device == 4 || device == 5 || (device >= 136 && device <= 143)) return Kind::kTerminal;
   }
@@ -60,7 +60,7 @@ const char* NameOf(Kind kind) {
 bool Fill(const std::string& link, OpenDescriptor* descriptor) {
   struct stat status;
   if (stat(link.c_str(), &status) != 0) return false;
-  descriptor->kind = KindOf(status);
+  descriptor->kind = KindOf(status.st_mode, status.st_rdev);
   descriptor->dev = status.st_dev;
   descriptor->ino = descriptor->kind == Kind::kTerminal ? status.st_rdev : status.st_ino;
   if (descriptor->kind == Kind::kFile || descriptor->kind == Kind::kDirectory) {
@@ -96,6 +96,14 @@ void SortByNumber(std::vector<OpenDescriptor>* open) {
 }
 
 }  // namespace
+
+OpenDescriptor FromStat(const v1::FileStat& stat) {
+  OpenDescriptor descriptor;
+  descriptor.kind = KindOf(stat.mode(), stat.rdev());
+  descriptor.dev = stat.dev();
+  descriptor.ino = descriptor.kind == Kind::kTerminal ? stat.rdev() : stat.ino();
+  return descriptor;
+}
 
 std::vector<OpenDescriptor> DescriptorsOf(int32_t pid) {
   std::vector<OpenDescriptor> open;

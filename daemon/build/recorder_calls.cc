@@ -40,7 +40,8 @@ void BuildRecorder::Impl::OnOpened(Scope* scope, const v1::AfterCall& call, Path
   ObserveState(scope, path, /*nofollow=*/false, state, kContent, model.trace);
 }
 
-void BuildRecorder::Impl::OnInheritedUse(Scope* scope, uint32_t number, int32_t fd, bool read, FollowedModel model) {
+void BuildRecorder::Impl::OnInheritedUse(Scope* scope, uint32_t number, int32_t fd, const v1::AfterCall* read,
+                                         FollowedModel model) {
   const Process* const process = model.tracker.processes().Find(number);
   if (process == nullptr || process->descriptors.Find(fd) != nullptr) return;  // A file: its open says all.
   // Which of the inherited ones it is: by number, or if the process has moved it, by what it leads to.
@@ -52,15 +53,22 @@ void BuildRecorder::Impl::OnInheritedUse(Scope* scope, uint32_t number, int32_t 
   };
   OpenDescriptor used;
   bool known = false;
-  for (const OpenDescriptor& open : DescriptorsOf(process->pid)) {
-    if (open.fd != fd) continue;
-    used = open;
-    known = true;
-  }
   using Kind = OpenDescriptor::Kind;
   const auto says_all = [](Kind kind) {
     return kind == Kind::kNull || kind == Kind::kFile || kind == Kind::kDirectory;
   };
+  if (read != nullptr && read->has_stat()) {
+    // The process itself says what it was: by now it may have ended.
+    used = FromStat(read->stat());
+    known = true;
+    if (says_all(used.kind)) return;
+  } else {
+    for (const OpenDescriptor& open : DescriptorsOf(process->pid)) {
+      if (open.fd != fd) continue;
+      used = open;
+      known = true;
+    }
+  }
   if (known && says_all(used.kind)) {
     // So it is by now; what it was when the call was made may have been the inherited one.
     const auto& open = scope->start.open;
@@ -72,7 +80,7 @@ void BuildRecorder::Impl::OnInheritedUse(Scope* scope, uint32_t number, int32_t 
   // What it writes to is recorded where it leads to the relay; a jobserver's pipe does not.
   for (Scope* above = scope; above != nullptr; above = above->parent) {
     if (known && !inherited(*above, used)) return;  // Made by this one, for those below.
-    if (!read) {
+    if (read == nullptr) {
       bool captured = false;
       for (const OutputGroup& group : above->start.outputs) {
         captured = captured || (group.dev == used.dev && group.ino == used.ino);
@@ -81,7 +89,7 @@ void BuildRecorder::Impl::OnInheritedUse(Scope* scope, uint32_t number, int32_t 
     }
     const bool terminal = used.kind == Kind::kTerminal;
     above->Taint(v1::Decision::REASON_TERMINAL,
-                 absl::StrCat("it ", read ? "read from" : "wrote to", terminal ? " a terminal" : " a pipe",
+                 absl::StrCat("it ", read != nullptr ? "read from" : "wrote to", terminal ? " a terminal" : " a pipe",
                               " that comes from outside of it (descriptor ", fd, ")"));
   }
 }
@@ -124,11 +132,11 @@ void BuildRecorder::Impl::OnAfter(Scope* scope, const v1::Frame& frame, const Ap
     return TaintUp(scope, v1::Decision::REASON_OTHER, "it changed its root directory");
   }
   if (op == v1::OP_READ || op == v1::OP_WRITE) {
-    return OnInheritedUse(scope, frame.process(), call.fd(), op == v1::OP_READ, model);
+    return OnInheritedUse(scope, frame.process(), call.fd(), op == v1::OP_READ ? &call : nullptr, model);
   }
   if (op == v1::OP_COPY) {
-    OnInheritedUse(scope, frame.process(), call.fd(), true, model);
-    return OnInheritedUse(scope, frame.process(), call.fd2(), false, model);
+    OnInheritedUse(scope, frame.process(), call.fd(), &call, model);
+    return OnInheritedUse(scope, frame.process(), call.fd2(), nullptr, model);
   }
 
   Before before;

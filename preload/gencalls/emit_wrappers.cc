@@ -74,6 +74,7 @@ class WrapperEmitter {
     }
     Line(std::string("  ") + (is_void_ ? "" : "const auto returned = ") + "next(" + Arguments(true) + ");");
     EmitOutcome();
+    if (Reads(function_)) Line("  if (in_build_session && call.error == 0) call.stat_fd = call.fd;");
     Line("  RecordAfter(call);");
     if (Reads(function_)) Line("  if (call.error == 0) SettleReads(call.fd);");
     if (!is_void_) Line("  return returned;");
