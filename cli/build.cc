@@ -5,10 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
+
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
@@ -54,17 +55,11 @@ Examples:
   ocp-watch build --explain -- sh -c './configure && make'
 )";
 
-struct Options {
+struct BuildOptions {
   std::string name;
   bool dry_run = false;
   bool explain = false;
 };
-
-int64_t NowNs() {
-  timespec now = {};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec * 1'000'000'000 + now.tv_nsec;
-}
 
 // What a reused command says. If nobody reads it, we end as the command would have.
 void Say(int fd, const std::string& words) {
@@ -105,7 +100,7 @@ bool OutputsBlocked() {
   return false;
 }
 
-v1::RunRequest::Start BuildRequest(const Options& options, const UserCommand& command, const OutputPool& pool) {
+v1::RunRequest::Start BuildRequest(const BuildOptions& options, const UserCommand& command, const OutputPool& pool) {
   v1::RunRequest::Start request = StartRequest(v1::MODE_BUILD, options.name, command);
   for (char* const* variable = environ; *variable != nullptr; ++variable) request.add_environment(*variable);
   const mode_t mask = umask(0);
@@ -124,7 +119,7 @@ struct Beginning {
   bool said = false;  // Some words of what was reused are out.
 };
 
-Beginning Begin(const Options& options, const UserCommand& command, const OutputPool& pool) {
+Beginning Begin(const BuildOptions& options, const UserCommand& command, const OutputPool& pool) {
   Beginning beginning;
   absl::StatusOr<Client> client = Client::Connect(Client::Start::kIfNeeded);
   if (!client.ok()) {
@@ -157,9 +152,9 @@ void Explain(Client* client, const std::string& session) {
 }
 
 // Our words at the end, if there are to be any.
-void Conclude(const Options& options, Client* client, const std::string& session, const v1::BuildTotals& totals,
-              int64_t begun_ns) {
-  const int64_t duration_ns = NowNs() - begun_ns;
+void Conclude(const BuildOptions& options, Client* client, const std::string& session, const v1::BuildTotals& totals,
+              std::chrono::steady_clock::time_point begun) {
+  const std::chrono::nanoseconds duration = std::chrono::steady_clock::now() - begun;
   const bool asked = options.explain || options.dry_run;
   if (asked) Explain(client, session);
   const Style style = StyleOf(STDERR_FILENO);
@@ -168,14 +163,14 @@ void Conclude(const Options& options, Client* client, const std::string& session
     text += style.Paint("ocp-watch:", Color::kYellow) + " " + Printable(hazard) + "\n";
   }
   if (asked || isatty(STDERR_FILENO) != 0) {
-    text += style.Paint("ocp-watch: " + BuildWords(totals, duration_ns), Color::kDim) + "\n";
+    text += style.Paint("ocp-watch: " + BuildWords(totals, duration.count()), Color::kDim) + "\n";
   }
   Say(STDERR_FILENO, text);
 }
 
-int Build(const Options& options, const std::vector<std::string>& words) {
+int Build(const BuildOptions& options, const std::vector<std::string>& words) {
   const StartState start;
-  const int64_t begun_ns = NowNs();
+  const auto begun = std::chrono::steady_clock::now();
   const auto fail = [](const absl::Status& status) {
     return Fail(absl::Status(status.code(), absl::StrCat("cannot build: ", status.message())), kExitRecordFailed,
                 absl::IsInvalidArgument(status) ? "ocp-watch build --help" : "ocp-watch doctor");
@@ -194,11 +189,11 @@ int Build(const Options& options, const std::vector<std::string>& words) {
   Client* const client = beginning.client.get();
   SessionCall& call = *beginning.call;
   if (reply->has_reused()) {
-    Conclude(options, client, reply->reused().session_id(), reply->totals(), begun_ns);
+    Conclude(options, client, reply->reused().session_id(), reply->totals(), begun);
     EndLike({ChildEnd::kExited, reply->reused().exit_status(), ""});
   }
   if (reply->has_finished()) {  // Of a dry run.
-    Conclude(options, client, reply->finished().id(), reply->totals(), begun_ns);
+    Conclude(options, client, reply->finished().id(), reply->totals(), begun);
     return 0;
   }
 
@@ -214,13 +209,13 @@ int Build(const Options& options, const std::vector<std::string>& words) {
                                                              " did was not learnt: ", finished.status().message())),
          kExitFailed, "the same again");
   } else if (end.kind != ChildEnd::kNotStarted) {
-    Conclude(options, client, started.session_id(), finished->totals(), begun_ns);
+    Conclude(options, client, started.session_id(), finished->totals(), begun);
   }
   EndLike(end);
 }
 
 Command::Run DefineBuild(CLI::App& parser) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<BuildOptions>();
   parser.add_option("--name", options->name);
   parser.add_flag("--dry-run", options->dry_run);
   parser.add_flag("--explain", options->explain);

@@ -33,14 +33,14 @@ Examples:
   ocp-watch explain nightly --command 12
 )";
 
-struct Options {
+struct ExplainOptions {
   std::string session;
   std::vector<uint32_t> commands;
   bool ran = false;
   bool json = false;
 };
 
-int Explain(const Options& options) {
+int Explain(const ExplainOptions& options) {
   absl::StatusOr<Client> client = Client::Connect(Client::Start::kIfNeeded);
   if (!client.ok()) return Fail(client.status(), kExitFailed, "ocp-watch doctor");
   v1::ExplainRequest request;
@@ -81,7 +81,7 @@ int Explain(const Options& options) {
 }
 
 Command::Run DefineExplain(CLI::App& parser) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<ExplainOptions>();
   parser.add_option("session", options->session);
   parser.add_option("--command", options->commands)->allow_extra_args(false);
   parser.add_flag("--ran", options->ran);

@@ -30,14 +30,14 @@ Examples:
   ocp-watch follow --events | grep config.h
 )";
 
-struct Options {
+struct FollowOptions {
   std::string session;
   bool events = false;
   bool from_start = false;
   bool json = false;
 };
 
-int Follow(const Options& options) {
+int Follow(const FollowOptions& options) {
   absl::StatusOr<Client> client = Client::Connect(Client::Start::kNever);
   if (!client.ok()) return Fail(client.status(), kExitFailed, "ocp-watch record -- COMMAND, then follow it from here");
   v1::FollowRequest request;
@@ -73,7 +73,7 @@ int Follow(const Options& options) {
 }
 
 Command::Run DefineFollow(CLI::App& parser) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<FollowOptions>();
   parser.add_option("session", options->session);
   parser.add_flag("--events", options->events);
   parser.add_flag("--from-start", options->from_start);

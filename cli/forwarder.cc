@@ -7,11 +7,12 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
+
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <utility>
 
 #include "ocpwatch/v1/keeper.h"
@@ -21,15 +22,9 @@ namespace {
 
 constexpr size_t kReadBytes = size_t{64} << 10;
 // A command that the daemon had just given a pipe has opened it by then. Until then a pipe without writers may get one.
-constexpr int64_t kOpenGraceNs = 200'000'000;
+constexpr std::chrono::milliseconds kOpenGrace{200};
 // How soon it is noticed that the command has ended. Nothing waits for it while there is something to forward.
 constexpr int kTickMs = 20;
-
-int64_t NowNs() {
-  timespec now = {};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec * 1'000'000'000 + now.tv_nsec;
-}
 
 }  // namespace
 
@@ -82,10 +77,10 @@ void Forwarder::Run(const std::atomic<bool>& settling) {
   pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
   // The daemon's description: nobody else has it now, and we have nothing to do while it takes nothing.
   fcntl(target_, F_SETFL, fcntl(target_, F_GETFL) & ~O_NONBLOCK);
-  const int64_t begun = NowNs();
+  const auto begun = std::chrono::steady_clock::now();
   while (!sources_.empty()) {
     const bool last = settling;
-    const bool may_end = last || NowNs() - begun > kOpenGraceNs;
+    const bool may_end = last || std::chrono::steady_clock::now() - begun > kOpenGrace;
     std::vector<pollfd> polled;
     for (const Source& source : sources_) polled.push_back({source.fd, POLLIN, 0});
     if (!last) poll(polled.data(), polled.size(), kTickMs);

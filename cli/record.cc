@@ -41,7 +41,7 @@ Examples:
   ocp-watch record -- sh -c 'cmake -B build && cmake --build build'
 )";
 
-struct Options {
+struct RecordOptions {
   std::string name;
   std::vector<std::string> calls;
 };
@@ -56,7 +56,7 @@ void ShowRecorded(const v1::Session& session) {
   fwrite(text.data(), 1, text.size(), stderr);
 }
 
-int Record(const Options& options, const std::vector<std::string>& words) {
+int Record(const RecordOptions& options, const std::vector<std::string>& words) {
   const StartState start;
   const auto fail = [](const absl::Status& status) {
     return Fail(absl::Status(status.code(), absl::StrCat("cannot record: ", status.message())), kExitRecordFailed,
@@ -87,7 +87,7 @@ int Record(const Options& options, const std::vector<std::string>& words) {
 }
 
 Command::Run DefineRecord(CLI::App& parser) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<RecordOptions>();
   parser.add_option("--name", options->name);
   parser.add_option("--calls", options->calls)->allow_extra_args(false);
   return [options](const std::vector<std::string>& words) { return Record(*options, words); };

@@ -31,14 +31,14 @@ Examples:
   ocp-watch rm --finished --older-than 7d
 )";
 
-struct Options {
+struct RmOptions {
   std::vector<std::string> sessions;
   bool finished = false;
   std::string older_than;
   bool json = false;
 };
 
-absl::StatusOr<v1::RemoveSessionsRequest> Request(const Options& options) {
+absl::StatusOr<v1::RemoveSessionsRequest> Request(const RmOptions& options) {
   v1::RemoveSessionsRequest request;
   if (options.finished && !options.sessions.empty()) {
     return absl::InvalidArgumentError("either name the sessions to remove or say --finished");
@@ -58,7 +58,7 @@ absl::StatusOr<v1::RemoveSessionsRequest> Request(const Options& options) {
   return request;
 }
 
-int Remove(const Options& options) {
+int Remove(const RmOptions& options) {
   const absl::StatusOr<v1::RemoveSessionsRequest> request = Request(options);
   if (!request.ok()) return Fail(request.status(), kExitUsage, "ocp-watch rm --help");
   absl::StatusOr<Client> client = Client::Connect(Client::Start::kIfNeeded);
@@ -80,7 +80,7 @@ int Remove(const Options& options) {
 }
 
 Command::Run DefineRm(CLI::App& parser) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<RmOptions>();
   parser.add_option("sessions", options->sessions);
   parser.add_flag("--finished", options->finished);
   parser.add_option("--older-than", options->older_than);

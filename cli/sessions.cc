@@ -29,7 +29,7 @@ Examples:
   ocp-watch sessions --json | jq -r '.sessions[].id'
 )";
 
-struct Options {
+struct SessionsOptions {
   bool running = false;
   bool json = false;
 };
@@ -60,7 +60,7 @@ void WriteTable(const v1::ListSessionsReply& reply, Output* out) {
   table.Finish();
 }
 
-int Sessions(const Options& options) {
+int Sessions(const SessionsOptions& options) {
   absl::StatusOr<Client> client = Client::Connect(Client::Start::kIfNeeded);
   if (!client.ok()) return Fail(client.status(), kExitFailed, "ocp-watch doctor");
   v1::ListSessionsRequest request;
@@ -84,7 +84,7 @@ int Sessions(const Options& options) {
 }
 
 Command::Run DefineSessions(CLI::App& parser) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<SessionsOptions>();
   parser.add_flag("--running", options->running);
   parser.add_flag("--json", options->json);
   return [options](const std::vector<std::string>&) { return Sessions(*options); };

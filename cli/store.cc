@@ -64,7 +64,7 @@ Options:
   -h, --help   this text
 )";
 
-struct Options {
+struct StoreOptions {
   std::string max_size;
   std::string max_age;
   bool dry_run = false;
@@ -92,12 +92,12 @@ int Show(grpc::Status (v1::Monitor::Stub::*call)(grpc::ClientContext*, const Req
   return 0;
 }
 
-int Stats(const Options& options) {
+int Stats(const StoreOptions& options) {
   v1::StatsReply reply;
   return Show(&v1::Monitor::Stub::Stats, v1::StatsRequest(), options.json, AppendStats, &reply);
 }
 
-int CollectGarbage(const Options& options) {
+int CollectGarbage(const StoreOptions& options) {
   v1::CollectGarbageRequest request;
   request.set_dry_run(options.dry_run);
   if (!options.max_size.empty()) {
@@ -116,7 +116,7 @@ int CollectGarbage(const Options& options) {
               options.dry_run ? AppendWouldCollect : AppendCollected, &reply);
 }
 
-int Verify(const Options& options) {
+int Verify(const StoreOptions& options) {
   v1::VerifyReply reply;
   const int status = Show(&v1::Monitor::Stub::Verify, v1::VerifyRequest(), options.json, AppendVerified, &reply);
   return status == 0 && (reply.damaged() > 0 || reply.missing() > 0) ? kExitFailed : status;
@@ -129,7 +129,7 @@ bool SaysYes() {
   return size > 0 && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
-int Clear(const Options& options) {
+int Clear(const StoreOptions& options) {
   if (!options.yes) {
     if (isatty(STDIN_FILENO) == 0 || isatty(STDERR_FILENO) == 0) {
       return Fail(absl::FailedPreconditionError("this forgets everything that builds have learnt; --yes says that it "
@@ -143,9 +143,9 @@ int Clear(const Options& options) {
   return Show(&v1::Monitor::Stub::Clear, v1::ClearRequest(), options.json, AppendCleared, &reply);
 }
 
-template <int (*run)(const Options&)>
+template <int (*run)(const StoreOptions&)>
 Command::Run Define(CLI::App& parser) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<StoreOptions>();
   parser.add_flag("--json", options->json);
   if constexpr (run == CollectGarbage) {
     parser.add_option("--max-size", options->max_size);

@@ -41,12 +41,12 @@ Examples:
   ocp-watch affected include/config.h
 )";
 
-struct Options {
+struct WhyOptions {
   std::vector<std::string> files;
   bool json = false;
 };
 
-int Why(const Options& options) {
+int Why(const WhyOptions& options) {
   absl::StatusOr<Client> client = Client::Connect(Client::Start::kIfNeeded);
   if (!client.ok()) return Fail(client.status(), kExitFailed, "ocp-watch doctor");
   v1::WhyRequest request;
@@ -67,7 +67,7 @@ int Why(const Options& options) {
   return 0;
 }
 
-int Affected(const Options& options) {
+int Affected(const WhyOptions& options) {
   absl::StatusOr<Client> client = Client::Connect(Client::Start::kIfNeeded);
   if (!client.ok()) return Fail(client.status(), kExitFailed, "ocp-watch doctor");
   v1::AffectedRequest request;
@@ -105,14 +105,14 @@ int Affected(const Options& options) {
 }
 
 Command::Run DefineWhy(CLI::App& parser) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<WhyOptions>();
   parser.add_option("file", options->files)->required()->expected(1);
   parser.add_flag("--json", options->json);
   return [options](const std::vector<std::string>&) { return Why(*options); };
 }
 
 Command::Run DefineAffected(CLI::App& parser) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<WhyOptions>();
   parser.add_option("files", options->files)->required();
   parser.add_flag("--json", options->json);
   return [options](const std::vector<std::string>&) { return Affected(*options); };

@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <ctime>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "daemon/build/recorder_impl.h"
 
 namespace ocpwatch {
@@ -34,12 +34,6 @@ bool ListTree(const std::string& directory, const std::string& below, std::vecto
     }
   }
   return true;
-}
-
-int64_t RealtimeNs() {
-  timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  return now.tv_sec * 1'000'000'000 + now.tv_nsec;
 }
 
 }  // namespace
@@ -220,7 +214,7 @@ void BuildRecorder::Impl::AfterChange(Scope* scope, v1::Op op, const v1::AfterCa
         return;  // Two names of one file: nothing happens.
       }
       // The content moved as it was, so its times did too.
-      const bool recent = RealtimeNs() - before.state.stamp.mtime_ns < kNowNs;
+      const bool recent = absl::GetCurrentTimeNanos() - before.state.stamp.mtime_ns < kNowNs;
       Change gone;
       Change come;
       come.mode_set = true;
@@ -268,7 +262,8 @@ void BuildRecorder::Impl::AfterChange(Scope* scope, v1::Op op, const v1::AfterCa
       const FileState now = StateOf(trace.Path(before.path), (call.flags() & AT_SYMLINK_NOFOLLOW) != 0);
       if (now.type == v1::FILE_DIRECTORY) return;  // Times of directories are nobody's input.
       change.in_place = true;
-      change.times_set = RealtimeNs() - now.stamp.mtime_ns > kNowNs || now.stamp.mtime_ns > RealtimeNs();
+      change.times_set =
+          absl::GetCurrentTimeNanos() - now.stamp.mtime_ns > kNowNs || now.stamp.mtime_ns > absl::GetCurrentTimeNanos();
       return MarkChanged(scope, before.path, change, &trace);
     }
     case v1::OP_CHOWN:

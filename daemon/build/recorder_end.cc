@@ -3,9 +3,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <ctime>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "daemon/build/recorder_impl.h"
 #include "daemon/ingest/ingest_target.h"
 #include "daemon/ingest/unique_fd.h"
@@ -18,12 +18,6 @@ namespace {
 constexpr absl::Duration kLastWriterPatience = absl::Milliseconds(20);
 // What a command wrote to a file that it inherited and that is kept with the record.
 constexpr uint64_t kMaxFileOutput = uint64_t{1} << 30;
-
-int64_t UnixNs() {
-  timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  return now.tv_sec * 1'000'000'000 + now.tv_nsec;
-}
 
 // `size` bytes of the file from `offset` on; empty if they cannot be read.
 std::string ReadPart(const std::string& path, uint64_t offset, uint64_t size) {
@@ -139,7 +133,7 @@ bool BuildRecorder::Impl::MakeRecord(Scope* scope, FollowedModel model, v1::Acti
   record->set_exit_status(last->end_value);
   record->set_duration_ns(static_cast<int64_t>(last->end_ns - scope->start_ns));
   record->set_commands(scope->commands);
-  record->set_created_unix_ns(UnixNs());
+  record->set_created_unix_ns(absl::GetCurrentTimeNanos());
   record->set_session(setup_.header.id());
   for (const std::string& path : scope->ignored) record->add_ignored(path);
   return true;

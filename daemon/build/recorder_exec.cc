@@ -2,28 +2,22 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <ctime>
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
 #include "daemon/build/recorder_impl.h"
 #include "daemon/build/restore.h"
+#include "daemon/ingest/futex.h"
 #include "ocpwatch/v1/ring.h"
 
 namespace ocpwatch {
 
 namespace {
 
-uint64_t MonotonicNs() {
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
-}
-
 v1::Decision NewDecision(uint32_t process, v1::Decision::Outcome outcome, const Mismatch& why) {
   v1::Decision decision;
   decision.set_process(process);
-  decision.set_time_ns(MonotonicNs());
+  decision.set_time_ns(static_cast<uint64_t>(MonotonicNs()));
   decision.set_outcome(outcome);
   decision.set_why(why.reason);
   decision.set_reason(why.text);

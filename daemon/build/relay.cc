@@ -151,11 +151,7 @@ void Relay::Loop::Start() {
   thread_ = std::thread([self = shared_from_this()] { self->Run(); });
 }
 
-void Relay::Loop::Wake() {
-  const uint64_t one = 1;
-  // It can only fail where it is awake anyway.
-  if (write(wake_.get(), &one, sizeof one) < 0) return;
-}
+void Relay::Loop::Wake() { eventfd_write(wake_.get(), 1); }
 
 void Relay::Loop::Close() {
   {

@@ -42,12 +42,6 @@ void InitializeGrpc() {
   });
 }
 
-void Wake(int event) {
-  const uint64_t one = 1;
-  // Fails only where the counter is full, and then the loop is awake.
-  if (write(event, &one, sizeof one) < 0) errno = 0;
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ControlServer>> ControlServer::Start(UniqueFd listener,
@@ -79,7 +73,7 @@ ControlServer::~ControlServer() { Shutdown(std::chrono::milliseconds(0)); }
 void ControlServer::StopListening() {
   if (!thread_.joinable()) return;
   stopping_ = true;
-  Wake(wake_.get());
+  eventfd_write(wake_.get(), 1);
   thread_.join();
   listener_.reset();
 }
@@ -94,7 +88,7 @@ void ControlServer::Shutdown(std::chrono::milliseconds grace) {
 bool ControlServer::Healthy(std::chrono::milliseconds timeout) {
   const auto deadline = std::chrono::system_clock::now() + timeout;
   const uint64_t turn = turns_;
-  Wake(wake_.get());
+  eventfd_write(wake_.get(), 1);
   grpc::CompletionQueue queue;
   grpc::GenericStub stub(server_->InProcessChannel(grpc::ChannelArguments()));
   grpc::ClientContext context;

@@ -70,11 +70,6 @@ UniqueFd TakeSignals() {
   return UniqueFd(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
 }
 
-void Wake(int event) {
-  const uint64_t one = 1;
-  if (write(event, &one, sizeof one) < 0) errno = 0;  // Full: it is awake.
-}
-
 }  // namespace
 
 Daemon::Daemon(DaemonOptions options) : options_(std::move(options)), notifier_(options_.ready_fd) {}
@@ -142,7 +137,7 @@ absl::Status Daemon::Listen() {
     spdlog::error("no builds: {}", Message(store.status()));
   }
   care_ = std::make_unique<StoreCare>(store_.get());
-  auto registry = SessionRegistry::Open(state_->path(), [this] { Wake(wake_.get()); });
+  auto registry = SessionRegistry::Open(state_->path(), [this] { eventfd_write(wake_.get(), 1); });
   if (!registry.ok()) return registry.status();
   registry_ = *std::move(registry);
   for (const std::string& note : registry_->notes()) spdlog::warn("{}", note);
@@ -252,7 +247,7 @@ absl::Status Daemon::RequestShutdown(bool drain) {
   registry_->StopAccepting();
   absl::MutexLock lock(&mutex_);
   shutdown_requested_ = true;
-  Wake(wake_.get());
+  eventfd_write(wake_.get(), 1);
   // The successor is to find the way free when the answer is there. Without sessions the end itself frees it.
   if (running > 0) mutex_.AwaitWithTimeout(absl::Condition(&handed_over_), kHandOverPatience);
   return absl::OkStatus();

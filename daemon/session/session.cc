@@ -4,11 +4,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <ctime>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "daemon/ingest/futex.h"
 #include "daemon/session/log_format.h"
 #include "daemon/session/log_reader.h"
 #include "daemon/session/process_liveness.h"
@@ -24,12 +24,6 @@ constexpr int64_t kDrainNs = 10'000'000'000;
 
 constexpr absl::Duration kFirstLook = absl::Milliseconds(20);
 constexpr absl::Duration kLongestLook = absl::Seconds(1);
-
-uint64_t MonotonicNs() {
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
-}
 
 }  // namespace
 
@@ -116,7 +110,7 @@ void Session::Impl::OnDamage(uint32_t process, std::string_view what, uint64_t f
   v1::Event event;
   v1::StreamDamage& damage = *event.mutable_damage();
   damage.set_process(process);
-  damage.set_time_ns(MonotonicNs());
+  damage.set_time_ns(static_cast<uint64_t>(MonotonicNs()));
   damage.set_what(std::string(what));
   damage.set_frames(frames);
   absl::MutexLock lock(&mutex);
@@ -140,7 +134,7 @@ v1::SessionRecord Session::Impl::Finish(const v1::SessionEnd& end, bool linger) 
       if (loop_ != nullptr && !loop_->Flush(kDrainNs)) OnDamage(0, "The ring could not be read to its end.", 0);
       v1::Event event;
       *event.mutable_end() = end;
-      if (event.end().time_ns() == 0) event.mutable_end()->set_time_ns(MonotonicNs());
+      if (event.end().time_ns() == 0) event.mutable_end()->set_time_ns(static_cast<uint64_t>(MonotonicNs()));
       bool leave = false;
       {
         absl::MutexLock lock(&mutex);
@@ -221,7 +215,7 @@ v1::SessionRecord Session::Impl::Record() {
   DescribeTrace(trace_, &record);
   record.set_state(state_);
   if (trace_.end.how_case() == v1::SessionEnd::HOW_NOT_SET) {
-    record.set_duration_ns(static_cast<int64_t>(MonotonicNs() - trace_.start_ns));
+    record.set_duration_ns(static_cast<int64_t>(static_cast<uint64_t>(MonotonicNs()) - trace_.start_ns));
   }
   if (!log_status.ok() && state_ != v1::SESSION_FINISHED) {
     record.mutable_truth()->set_complete(false);

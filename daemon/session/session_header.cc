@@ -4,11 +4,12 @@
 #include <unistd.h>
 
 #include <array>
-#include <ctime>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include "absl/time/clock.h"
+#include "daemon/ingest/futex.h"
 #include "daemon/session/log_format.h"
 #include "ocpwatch/v1/version.h"
 #include "preload/gencalls/call_table.h"
@@ -16,12 +17,6 @@
 namespace ocpwatch {
 
 namespace {
-
-int64_t NowNs(clockid_t clock) {
-  timespec now;
-  clock_gettime(clock, &now);
-  return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
-}
 
 // The names that a program writes for those that glibc's headers make of them.
 std::string PublicName(std::string_view name) {
@@ -49,8 +44,8 @@ std::string PublicName(std::string_view name) {
 void CompleteHeader(v1::SessionHeader* header) {
   header->set_format(kLogFormat);
   if (header->start_ns() == 0) {
-    header->set_start_unix_ns(NowNs(CLOCK_REALTIME));
-    header->set_start_ns(static_cast<uint64_t>(NowNs(CLOCK_MONOTONIC)));
+    header->set_start_unix_ns(absl::GetCurrentTimeNanos());
+    header->set_start_ns(static_cast<uint64_t>(MonotonicNs()));
   }
   utsname system;
   if (uname(&system) == 0) {

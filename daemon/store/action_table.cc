@@ -1,20 +1,14 @@
 #include "daemon/store/action_table.h"
 
 #include <algorithm>
-#include <ctime>
 #include <functional>
 
 #include "absl/strings/string_view.h"
+#include "absl/time/clock.h"
 
 namespace ocpwatch {
 
 namespace {
-
-int64_t UnixNs() {
-  timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  return now.tv_sec * 1'000'000'000 + now.tv_nsec;
-}
 
 bool SameInputs(const v1::ActionRecord& a, const v1::ActionRecord& b) {
   return std::equal(a.observations().begin(), a.observations().end(), b.observations().begin(), b.observations().end(),
@@ -131,7 +125,7 @@ void ActionTable::Put(v1::ActionRecord record) {
   auto action = std::make_shared<StoredAction>();
   action->record = std::move(record);
   action->id = next_id_;
-  action->last_used_unix_ns = UnixNs();
+  action->last_used_unix_ns = absl::GetCurrentTimeNanos();
   Ids before;
   if (const auto found = by_fingerprint_.find(action->record.fingerprint()); found != by_fingerprint_.end()) {
     before = found->second;
@@ -163,7 +157,7 @@ void ActionTable::Put(v1::ActionRecord record) {
 void ActionTable::Use(uint64_t id) {
   const auto found = entries_.find(id);
   if (found == entries_.end()) return;
-  found->second.row.used_unix_ns = UnixNs();
+  found->second.row.used_unix_ns = absl::GetCurrentTimeNanos();
   changed_.insert(id);
 }
 

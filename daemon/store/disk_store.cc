@@ -6,7 +6,6 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <ctime>
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
@@ -19,12 +18,6 @@ namespace {
 
 // What comes within this time is committed together.
 constexpr absl::Duration kCommitDelay = absl::Milliseconds(200);
-
-int64_t RealtimeNs() {
-  timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  return now.tv_sec * 1'000'000'000 + now.tv_nsec;
-}
 
 bool Exists(const std::string& path) { return access(path.c_str(), F_OK) == 0; }
 
@@ -46,7 +39,7 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& directory)
 DiskStore::DiskStore(const std::string& directory, FileSystem* disk) : directory_(directory), blobs_(directory, disk) {}
 
 void DiskStore::SetAside(const std::string& path, const std::string& why) {
-  const std::string aside = absl::StrCat(path, ".old-", RealtimeNs());
+  const std::string aside = absl::StrCat(path, ".old-", absl::GetCurrentTimeNanos());
   if (rename(path.c_str(), aside.c_str()) == 0) notes_.push_back(absl::StrCat(path, " ", why, "; it is now ", aside));
 }
 
@@ -148,7 +141,7 @@ absl::StatusOr<Digest> DiskStore::DigestOfPath(const std::string& path, const Fi
     struct stat status;
     return fstat(fd.get(), &status) == 0 && FileStamp::Of(status) == stamp;
   };
-  const int64_t now = RealtimeNs();
+  const int64_t now = absl::GetCurrentTimeNanos();
   const absl::Status changed = absl::FailedPreconditionError(absl::StrCat(path, " has changed"));
   if (!is_as_said()) return changed;
   absl::StatusOr<Digest> digest = keep ? blobs_.PutFile(fd.get()) : DigestOfFile(fd.get());
@@ -163,7 +156,7 @@ std::optional<Digest> DiskStore::KnownDigest(const std::string& path, const File
 }
 
 void DiskStore::NoteDigest(const std::string& path, const FileStamp& stamp, const Digest& digest) {
-  digests_.Insert(path, stamp, digest, RealtimeNs());
+  digests_.Insert(path, stamp, digest, absl::GetCurrentTimeNanos());
 }
 
 absl::Status DiskStore::CopyBlob(const Digest& digest, const std::string& path, uint32_t mode) {
