@@ -85,8 +85,7 @@ class BuildRecorder::Impl {
   void OnAfter(Scope* scope, const v1::Frame& frame, const Applied& applied, FollowedModel model);
   void OnOpened(Scope* scope, const v1::AfterCall& call, PathId path, FollowedModel model);
   // `read` is the call if it reads from it, null if it writes.
-  void OnInheritedUse(Scope* scope, uint32_t process, int32_t fd, const v1::AfterCall* read,
-                      FollowedModel model);
+  void OnInheritedUse(Scope* scope, uint32_t process, int32_t fd, const v1::AfterCall* read, FollowedModel model);
 
   // ---- recorder_change.cc
   static bool Changes(v1::Op op, uint32_t flags);
