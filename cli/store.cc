@@ -22,6 +22,9 @@ What the store of builds holds, and what it has saved.
 Options:
   --json       one JSON document
   -h, --help   this text
+
+Example:
+  ocp-watch stats
 )";
 
 constexpr std::string_view kGcHelp = R"(Usage: ocp-watch gc [OPTIONS]
@@ -52,6 +55,9 @@ anything was damaged or missing.
 Options:
   --json       one JSON document
   -h, --help   this text
+
+Example:
+  ocp-watch verify
 )";
 
 constexpr std::string_view kClearHelp = R"(Usage: ocp-watch clear [OPTIONS]
@@ -62,6 +68,9 @@ Options:
   --yes        do not ask
   --json       one JSON document
   -h, --help   this text
+
+Example:
+  ocp-watch clear --yes
 )";
 
 struct StoreOptions {

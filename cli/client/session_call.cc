@@ -154,6 +154,8 @@ absl::StatusOr<v1::RunReply> SessionCall::FinishBuild(const v1::RunRequest::Fini
   while (!changed_.wait_for(lock, kFinishBound, ended)) {
     if (!blocked()) return absl::DeadlineExceededError("the daemon does not answer");
   }
+  lock.unlock();
+  listening_.join();
   return *std::move(outcome_);
 }
 

@@ -10,7 +10,7 @@ _ocp_watch() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} words i
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    words='record build report sessions follow rm status start stop doctor version help'
+    words='record build explain why affected report sessions follow rm stats gc verify clear status start stop doctor version help'
     COMPREPLY=($(compgen -W "$words" -- "$current"))
     return
   fi
@@ -59,6 +59,27 @@ _ocp_watch() {
           ;;
       esac
       ;;
+    explain)
+      [[ $previous == --command ]] && return
+      words="--command --ran --json --help $(_ocp_watch_sessions)"
+      ;;
+    why | affected)
+      if [[ $current == -* ]]; then
+        words='--json --help'
+      else
+        COMPREPLY=($(compgen -f -- "$current"))
+        return
+      fi
+      ;;
+    stats | verify) words='--json --help' ;;
+    gc)
+      case $previous in
+        --max-size) words='1G 5G 20G' ;;
+        --max-age) words='7d 30d 8w' ;;
+        *) words='--max-size --max-age --dry-run --json --help' ;;
+      esac
+      ;;
+    clear) words='--yes --json --help' ;;
     sessions) words='--running --json --help' ;;
     follow) words="--events --from-start --json --help $(_ocp_watch_sessions)" ;;
     rm)
@@ -70,7 +91,7 @@ _ocp_watch() {
       ;;
     status) words='--json --help' ;;
     stop) words='--drain --help' ;;
-    help) words='record build report sessions follow rm status start stop doctor version' ;;
+    help) words='record build explain why affected report sessions follow rm stats gc verify clear status start stop doctor version' ;;
     *) words='--help' ;;
   esac
   COMPREPLY+=($(compgen -W "$words" -- "$current"))

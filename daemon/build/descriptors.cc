@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "daemon/build/file_state.h"
+#include "daemon/build/process_state.h"
 #include "daemon/session/path.h"
 
 namespace ocpwatch {
@@ -73,17 +74,9 @@ bool Fill(const std::string& link, OpenDescriptor* descriptor) {
 
 // "pos:\t0\nflags:\t0100001\n": see proc(5).
 void ReadInfo(int32_t pid, OpenDescriptor* descriptor) {
-  const int file = open(absl::StrCat("/proc/", pid, "/fdinfo/", descriptor->fd).c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) return;
-  char text[256];
-  const ssize_t size = read(file, text, sizeof text - 1);
-  close(file);
-  if (size <= 0) return;
-  text[size] = 0;
-  if (const char* offset = strstr(text, "pos:")) descriptor->offset = strtoull(offset + 4, nullptr, 10);
-  if (const char* flags = strstr(text, "flags:")) {
-    descriptor->flags = static_cast<uint32_t>(strtoul(flags + 6, nullptr, 8));
-  }
+  const std::string text = ReadProc(absl::StrCat("/proc/", pid, "/fdinfo/", descriptor->fd));
+  descriptor->offset = NumberAfter(text, "pos:", 10).value_or(0);
+  descriptor->flags = static_cast<uint32_t>(NumberAfter(text, "flags:", 8).value_or(0));
   descriptor->close_on_exec = (descriptor->flags & O_CLOEXEC) != 0;
 }
 

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 
 namespace ocpwatch {
 
@@ -89,7 +90,7 @@ std::optional<Mismatch> Present::Compare(const v1::Observation& observation,
   const bool mode_counts = observation.mode_counts() || observation.status();
   if (mode_counts && mode != observation.mode()) {
     return differs(v1::Decision::REASON_STATUS,
-                   absl::StrCat("has mode ", absl::Hex(mode), " and had ", absl::Hex(observation.mode())));
+                   absl::StrFormat("has mode %04o and had %04o", mode, observation.mode()));
   }
   if (observation.times() && state.stamp.mtime_ns != observation.mtime_ns()) {
     return differs(v1::Decision::REASON_STATUS, "has another time");

@@ -32,9 +32,8 @@ class Present {
   explicit Present(Store* store) : store_(*store) {}
 
   // The first observation of `record` that does not hold. `alike`: paths of which absent and regular are the same, see
-  // AlikePaths. `whole`: the record is of the session's own command, of which
-  // it is asked whether anything needs to be done at all; then what it only looked at before it made it may also be as
-  // it left it.
+  // AlikePaths. `whole`: the record is of the session's own command, of which it is asked whether anything needs to be
+  // done at all; then what it only looked at before it made it may also be as it left it.
   std::optional<Mismatch> FirstMismatch(const v1::ActionRecord& record, bool whole,
                                         const absl::flat_hash_set<std::string>& alike);
 

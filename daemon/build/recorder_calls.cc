@@ -21,6 +21,9 @@ bool IsDirectoryOpen(const v1::AfterCall& call) {
   return (call.flags() & O_DIRECTORY) != 0 || (call.has_stat() && S_ISDIR(call.stat().mode()));
 }
 
+// Of an absolute path.
+std::string DirectoryOf(const std::string& path) { return path.substr(0, std::max<size_t>(1, path.rfind('/'))); }
+
 }  // namespace
 
 void BuildRecorder::Impl::OnOpened(Scope* scope, const v1::AfterCall& call, PathId path, FollowedModel model) {
@@ -104,7 +107,7 @@ void BuildRecorder::Impl::OnAfter(Scope* scope, const v1::Frame& frame, const Ap
     const bool failed = call.error() != 0 || (op == v1::OP_SPAWN && call.result() != 0);
     if (op == v1::OP_EXEC || failed) ForgetStart(op == v1::OP_EXEC ? frame.process() : call.child());
     if (failed && applied.path != kNoPath && Counts(scope, trace.Path(applied.path))) {
-      ObserveError(scope, applied.path, /*nofollow=*/false, call.error(), trace);
+      ObserveError(scope, applied.path, /*nofollow=*/false, call.error(), kContent, trace);
     }
     return;
   }
@@ -159,7 +162,13 @@ void BuildRecorder::Impl::OnAfter(Scope* scope, const v1::Frame& frame, const Ap
 
   if (Changes(op, call.flags())) {
     if (call.error() != 0) {
-      if (!looked_before) ObserveError(scope, path, nofollow, call.error(), trace);
+      if (!looked_before) ObserveError(scope, path, nofollow, call.error(), kContent, trace);
+      // It may be for the directory's sake that nothing could be made there.
+      for (const PathId each : {path, applied.path2}) {
+        if (each != kNoPath && call.error() != EEXIST && call.error() != ENOTEMPTY && call.error() != EISDIR) {
+          ObserveNow(scope, trace.Intern(DirectoryOf(trace.Path(each))), /*nofollow=*/false, kMode, trace);
+        }
+      }
       return;
     }
     if (!looked_before && !scope->changed.contains(path)) {
@@ -171,7 +180,9 @@ void BuildRecorder::Impl::OnAfter(Scope* scope, const v1::Frame& frame, const Ap
   }
   if (call.error() != 0) {
     if (op == v1::OP_TEMP_FILE || op == v1::OP_TEMP_DIR || op == v1::OP_TEMP_NAME || op == v1::OP_WALK) return;
-    return ObserveError(scope, path, nofollow || op == v1::OP_READLINK, call.error(), trace);
+    const bool only_looks = op == v1::OP_STAT || op == v1::OP_ACCESS || op == v1::OP_REALPATH;
+    return ObserveError(scope, path, nofollow || op == v1::OP_READLINK, call.error(),
+                        only_looks ? kExistence : kContent, trace);
   }
   switch (op) {
     case v1::OP_OPEN:

@@ -78,6 +78,9 @@ FileState BuildRecorder::Impl::LookBefore(Scope* scope, PathId path, bool nofoll
     seen.version = VersionOf(path, state.stamp, trace);
     Resolve(seen.version.get());
   }
+  if (state.type == v1::FILE_DIRECTORY && (weight & kListing) != 0) {
+    seen.listing = std::make_shared<const Listing>(List(name));
+  }
   Observe(scope, path, nofollow, std::move(seen), trace);
   if (const auto writer = writers_.find(path); writer != writers_.end() && Unordered(*scope, writer->second, trace)) {
     totals_.add_hazards(absl::StrCat(absl::Utf8SafeCEscape(name), " was written by two commands at the same time"));
@@ -118,6 +121,8 @@ void BuildRecorder::Impl::BeforeChange(Scope* scope, v1::Op op, const v1::Before
     }
     case v1::OP_UNLINK:
     case v1::OP_RMDIR:
+      before.state = look(before.path, /*nofollow=*/true, kListing, false);  // A directory has to be empty.
+      break;
     case v1::OP_MKDIR:
     case v1::OP_MKNOD:
       before.state = look(before.path, /*nofollow=*/true, kExistence, false);
@@ -127,15 +132,15 @@ void BuildRecorder::Impl::BeforeChange(Scope* scope, v1::Op op, const v1::Before
       before.state = look(before.path, /*nofollow=*/true, kExistence, false);
       break;
     case v1::OP_RENAME:
-      before.state = look(before.path, /*nofollow=*/true, kContent, false);
-      before.state2 = look(before.path2, /*nofollow=*/true, kExistence, true);
+      before.state = look(before.path, /*nofollow=*/true, kContent | kListing, false);
+      before.state2 = look(before.path2, /*nofollow=*/true, kListing, true);
       if (before.state.type == v1::FILE_DIRECTORY && before.path != kNoPath) {
         const std::string directory = trace.Path(before.path);
         if (!ListTree(directory, "", &before.tree)) {
           TaintUp(scope, v1::Decision::REASON_OTHER, "it renamed a very large directory", directory);
         }
         for (const std::string& below : before.tree) {
-          look(trace.Intern(directory + below), /*nofollow=*/true, kContent, false);
+          look(trace.Intern(directory + below), /*nofollow=*/true, kContent | kListing, false);
         }
       }
       break;
@@ -170,6 +175,14 @@ void BuildRecorder::Impl::MarkChanged(Scope* scope, PathId path, const Change& c
     if (!known.is_directory || fresh) known.order = ++order_;
     if (change.is_directory && change.mode_set) above->made_directories.insert(path);
   }
+}
+
+std::optional<PathId> BuildRecorder::Impl::LinkedFrom(const Scope& scope, PathId path) {
+  for (const Scope* above = &scope; above != nullptr; above = above->parent) {
+    const auto changed = above->changed.find(path);
+    if (changed != above->changed.end() && changed->second.linked_from != kNoPath) return changed->second.linked_from;
+  }
+  return std::nullopt;
 }
 
 void BuildRecorder::Impl::AfterChange(Scope* scope, v1::Op op, const v1::AfterCall& call, const Before& before,
@@ -211,7 +224,10 @@ void BuildRecorder::Impl::AfterChange(Scope* scope, v1::Op op, const v1::AfterCa
       const bool directory = before.state.type == v1::FILE_DIRECTORY;
       if (before.state2.type == v1::FILE_REGULAR && before.state.stamp.ino == before.state2.stamp.ino &&
           before.state.stamp.dev == before.state2.stamp.dev) {
-        return;  // Two names of one file: nothing happens.
+        // Two names of one file: nothing happens. They have to be so when it is not run as well.
+        change.mode_set = true;
+        change.linked_from = LinkedFrom(*scope, before.path).value_or(before.path);
+        return MarkChanged(scope, before.path2, change, &trace);
       }
       // The content moved as it was, so its times did too.
       const bool recent = absl::GetCurrentTimeNanos() - before.state.stamp.mtime_ns < kNowNs;
@@ -219,6 +235,7 @@ void BuildRecorder::Impl::AfterChange(Scope* scope, v1::Op op, const v1::AfterCa
       Change come;
       come.mode_set = true;
       come.whole = true;
+      come.linked_from = LinkedFrom(*scope, before.path).value_or(kNoPath);
       come.is_directory = directory;
       come.times_set = !recent && before.state.type == v1::FILE_REGULAR;
       const std::string from = trace.Path(before.path);

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "daemon/build/process_state.h"
 #include "daemon/build/recorder_impl.h"
 #include "daemon/ingest/ingest_target.h"
 #include "daemon/ingest/unique_fd.h"
@@ -125,12 +126,12 @@ bool BuildRecorder::Impl::MakeRecord(Scope* scope, FollowedModel model, v1::Acti
   }
   if (scope->taint != v1::Decision::REASON_NONE) return false;
   if (!scope->start.asked) return false;
+  record->set_exit_status(last->end_value);
   AddEffects(scope, model.trace, record);
   AddObservations(scope, model.trace, record);
   if (scope->taint != v1::Decision::REASON_NONE) return false;
   record->set_fingerprint(scope->start.fingerprint);
   *record->mutable_key() = scope->start.key;
-  record->set_exit_status(last->end_value);
   record->set_duration_ns(static_cast<int64_t>(last->end_ns - scope->start_ns));
   record->set_commands(scope->commands);
   record->set_created_unix_ns(absl::GetCurrentTimeNanos());
@@ -150,8 +151,20 @@ void BuildRecorder::Impl::AddOutputs(Scope* scope, v1::ActionRecord* record) {
         scope->Taint(v1::Decision::REASON_CHANGED, "the file that its output went to was replaced or cut", group.path);
         continue;
       }
-      if (state.stamp.size == group.start) continue;
+      if (group.in_place ? state.stamp == group.stamp : state.stamp.size == group.start) continue;
       const std::string bytes = ReadPart(group.path, group.start, state.stamp.size - group.start);
+      // Who wrote which part is not seen: stdio writes without a call that could be intercepted. But whoever has
+      // written nothing since the start, to wherever, has not written there.
+      const bool alone = std::all_of(group.holders.begin(), group.holders.end(), [](const auto& holder) {
+        return holder.second.has_value() && BytesWritten(holder.first) == holder.second;
+      });
+      if (group.unclear || group.in_place || !alone) {
+        scope->Taint(v1::Decision::REASON_OTHER,
+                     group.in_place ? "its output went over what a file held before"
+                                    : "others may have written to the file that its output went to",
+                     group.path);
+        continue;
+      }
       const absl::StatusOr<Digest> digest = store_.PutBytes(bytes);
       if (bytes.empty() || !digest.ok()) {
         scope->Taint(v1::Decision::REASON_BLOB, "its output could not be stored", group.path);
@@ -208,8 +221,10 @@ void BuildRecorder::Impl::AddObservations(Scope* scope, const Trace& trace, v1::
     }
     // Of what it replaced whole, or removed, without having read it, only that it was there counts.
     const auto change = scope->changed.find(static_cast<PathId>(key >> 1));
-    if (change != scope->changed.end() && change->second.whole && (value->weight & (kContent | kListing)) == 0)
-      continue;
+    const bool changed = change != scope->changed.end();
+    // What has failed has left its products halfway, and what a next run does depends on what is newer than what.
+    const bool halfway = record->exit_status() != 0 && (changed || scope->parent == nullptr);
+    if (changed && change->second.whole && (value->weight & (kContent | kListing)) == 0 && !halfway) continue;
     observation.set_mode(value->stamp.mode & 07777);
     observation.set_mode_counts((value->weight & kMode) != 0);
     observation.set_status((value->weight & kStatus) != 0);
@@ -221,7 +236,7 @@ void BuildRecorder::Impl::AddObservations(Scope* scope, const Trace& trace, v1::
     }
     if (value->type != v1::FILE_REGULAR) continue;
     observation.set_content((value->weight & kContent) != 0);
-    observation.set_times((value->weight & kTimes) != 0 && scope->commands == 1);
+    observation.set_times((value->weight & kTimes) != 0 && (scope->commands == 1 || halfway));
     observation.set_size(value->stamp.size);
     observation.set_mtime_ns(value->stamp.mtime_ns);
     if (value->version == nullptr) continue;
@@ -247,9 +262,11 @@ void BuildRecorder::Impl::AddEffects(Scope* scope, const Trace& trace, v1::Actio
     const FileState state = StateOf(path, /*nofollow=*/true);
     const auto link = scope->seen.find(Scope::Key(id, true));
     const auto followed = scope->seen.find(Scope::Key(id, false));
-    const bool was_absent = (link == scope->seen.end() || link->second.type == v1::FILE_ABSENT) &&
-                            (followed == scope->seen.end() || followed->second.type == v1::FILE_ABSENT);
-    if (state.type == v1::FILE_ABSENT && was_absent) continue;  // It came and went.
+    // Where it would have replaced what is there, that goes away with it.
+    const auto sure_absent = [&](const auto& seen) {
+      return seen == scope->seen.end() || (seen->second.type == v1::FILE_ABSENT && !seen->second.replaced);
+    };
+    if (state.type == v1::FILE_ABSENT && sure_absent(link) && sure_absent(followed)) continue;  // It came and went.
     v1::Effect effect;
     effect.set_path(path);
     effect.set_type(state.type);

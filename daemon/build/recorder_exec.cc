@@ -1,10 +1,13 @@
 // Before a command is executed: does it have to be?
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "daemon/build/process_state.h"
 #include "daemon/build/recorder_impl.h"
 #include "daemon/build/restore.h"
 #include "daemon/ingest/futex.h"
@@ -80,28 +83,32 @@ std::shared_ptr<const StoredAction> BuildRecorder::Impl::TryWhole(Decisions* dec
   start.asked = true;
   Mismatch why;
   std::shared_ptr<const StoredAction> hit;
-  // What began as things are now says more than what left them so: a build that had nothing to do prints other words
-  // than the one that did it all.
   const auto records = store_.Find(start.fingerprint);
-  const auto strictly = [&](const std::shared_ptr<const StoredAction>& action) {
-    return !Present(&store_).FirstMismatch(action->record, /*whole=*/false, {}).has_value();
+  std::optional<Present> present(&store_);
+  const auto put_back = [&](const v1::ActionRecord& record, bool whole) -> std::optional<Mismatch> {
+    if (std::optional<Mismatch> mismatch = present->FirstMismatch(record, whole, {})) return mismatch;
+    if (!HasOutputs(record, &store_)) {
+      return Mismatch{v1::Decision::REASON_BLOB, "", "what it wrote is not in the store any more"};
+    }
+    bool changed = false;
+    if (setup_.start.dry_run() || Restore(record, Untouched::kKeepTimes, &store_, &changed).ok()) return std::nullopt;
+    present.emplace(&store_);  // Something may have been put back.
+    return Mismatch{v1::Decision::REASON_BLOB, "", "what it made could not be put back"};
   };
-  std::vector<std::shared_ptr<const StoredAction>> ordered(records.begin(), records.end());
-  std::stable_partition(ordered.begin(), ordered.end(), strictly);
-  for (const auto& action : ordered) {
-    std::optional<Mismatch> mismatch = Present(&store_).FirstMismatch(action->record, /*whole=*/true, {});
-    if (!mismatch.has_value() && !HasOutputs(action->record, &store_)) {
-      mismatch = Mismatch{v1::Decision::REASON_BLOB, "", "what it wrote is not in the store any more"};
-    }
-    if (!mismatch.has_value()) {
-      bool changed = false;
-      if (setup_.start.dry_run() || Restore(action->record, Untouched::kKeepTimes, &store_, &changed).ok()) {
+  // What began as things are now says more than what left them so: a build that had nothing to do prints other words
+  // than the one that did it all. And what has failed has left its products halfway: what comes next is something else.
+  bool whole = false;
+  for (const bool as_left : {false, true}) {
+    for (const auto& action : records) {
+      if (hit != nullptr || (as_left && action->record.exit_status() != 0)) continue;
+      std::optional<Mismatch> mismatch = put_back(action->record, as_left);
+      if (!mismatch.has_value()) {
         hit = action;
-        break;
+        whole = as_left;
+      } else if (as_left || action->record.exit_status() != 0) {
+        if (why.reason == v1::Decision::REASON_NONE) why = *std::move(mismatch);
       }
-      mismatch = Mismatch{v1::Decision::REASON_BLOB, "", "what it made could not be put back"};
     }
-    if (why.reason == v1::Decision::REASON_NONE) why = *std::move(mismatch);
   }
   store_.NoteBuild(hit != nullptr);
   if (hit != nullptr) {
@@ -109,6 +116,7 @@ std::shared_ptr<const StoredAction> BuildRecorder::Impl::TryWhole(Decisions* dec
     totals_.set_reused(totals_.reused() + std::max(1u, hit->record.commands()));
     totals_.set_saved_ns(totals_.saved_ns() + hit->record.duration_ns());
     decisions->push_back(ReusedDecision(1, *hit));
+    if (whole) decisions->back().set_reason("all that it made is there");
     return hit;
   }
   if (why.reason == v1::Decision::REASON_NONE) why = ExplainNew(start.key);
@@ -158,10 +166,33 @@ std::vector<OutputGroup> BuildRecorder::Impl::GroupOutputs(const std::vector<Ope
       group.path = descriptor.path;
       const FileState state = StateOf(descriptor.path, /*nofollow=*/false);
       group.start = state.type == v1::FILE_REGULAR ? state.stamp.size : 0;
+      group.stamp = state.stamp;
+      group.in_place = (descriptor.flags & O_APPEND) == 0 && descriptor.offset != group.start;
     }
     groups.push_back(std::move(group));
   }
   return groups;
+}
+
+void BuildRecorder::Impl::FindHolders(const Process& source, uint32_t number, const std::vector<OpenDescriptor>& open,
+                                      FollowedModel model, std::vector<OutputGroup>* groups) {
+  for (OutputGroup& group : *groups) {
+    if (group.kind != OpenDescriptor::Kind::kFile) continue;
+    const auto first = std::find_if(
+        open.begin(), open.end(), [&](const OpenDescriptor& descriptor) { return descriptor.fd == group.fds.front(); });
+    if (first->source_fd < 0) continue;  // A file action opens it.
+    const Descriptor* const opened = source.descriptors.Find(first->source_fd);
+    group.unclear = opened == nullptr;
+    if (group.unclear) continue;
+    for (const Process* other : model.tracker.processes().InOrder()) {
+      if (other->ended || other->number == number) continue;
+      bool holds = false;
+      other->descriptors.ForEach([&](int32_t, const Descriptor& descriptor) {
+        holds = holds || (descriptor.writable && descriptor.path == opened->path);
+      });
+      if (holds) group.holders.emplace_back(other->pid, BytesWritten(other->pid));
+    }
+  }
 }
 
 void BuildRecorder::Impl::Substitute(int32_t pid, const std::vector<OpenDescriptor>& open,
@@ -227,6 +258,9 @@ v1::Reply BuildRecorder::Impl::DecideExec(Scope* parent, const v1::Frame& frame,
   // The child of a vfork says itself who it is: nobody else knows yet.
   const int32_t pid = !spawn && call.value() > 0 ? static_cast<int32_t>(call.value()) : caller->pid;
   if (pid == 0) return proceed;
+  const std::optional<uint32_t> umask = UmaskOf(pid);
+  if (!umask.has_value()) return proceed;
+  key.set_umask(*umask);
   std::vector<OpenDescriptor> open = DescriptorsOf(pid);
   if (spawn && caller->actions != nullptr && call.object() != 0) {
     if (const auto actions = caller->actions->find(call.object()); actions != caller->actions->end()) {
@@ -267,6 +301,7 @@ v1::Reply BuildRecorder::Impl::DecideExec(Scope* parent, const v1::Frame& frame,
   }
   totals_.set_ran(totals_.ran() + 1);
   start.outputs = GroupOutputs(start.open);
+  FindHolders(spawn ? *caller : *subject, number, start.open, model, &start.outputs);
   Substitute(pid, start.open, &start.outputs, proceed.mutable_proceed()->mutable_substitutes());
   start.decision = NewDecision(number, v1::Decision::OUTCOME_RAN, why);
   start.decision.set_fingerprint(start.fingerprint);

@@ -72,8 +72,8 @@ class BuildRecorder::Impl {
   void ObserveState(Scope* scope, PathId path, bool nofollow, const FileState& state, uint32_t weight,
                     const Trace& trace);
   void ObserveNow(Scope* scope, PathId path, bool nofollow, uint32_t weight, const Trace& trace);
-  // A look-up that failed.
-  void ObserveError(Scope* scope, PathId path, bool nofollow, int32_t error, const Trace& trace);
+  // A look-up that failed. `weight`: what would have counted of what had been there.
+  void ObserveError(Scope* scope, PathId path, bool nofollow, int32_t error, uint32_t weight, const Trace& trace);
   std::shared_ptr<Version> VersionOf(PathId path, const FileStamp& stamp, const Trace& trace);
   // Whoever has read the file and has no digest yet gets it now.
   void SettleReaders(const FileState& state);
@@ -94,6 +94,8 @@ class BuildRecorder::Impl {
   // The path is about to be changed: what is there counts by `weight` for all who have not seen it yet.
   FileState LookBefore(Scope* scope, PathId path, bool nofollow, uint32_t weight, bool replaced, uint32_t process,
                        const Trace& trace);
+  // Of which file it was made another name, in this command or one above.
+  static std::optional<PathId> LinkedFrom(const Scope& scope, PathId path);
   void MarkChanged(Scope* scope, PathId path, const Change& change, Trace* trace);
 
   // ---- recorder_exec.cc
@@ -104,6 +106,9 @@ class BuildRecorder::Impl {
   // Why there is no record that fits.
   Mismatch ExplainNew(const v1::Fingerprint& key);
   std::vector<OutputGroup> GroupOutputs(const std::vector<OpenDescriptor>& open);
+  // Who else has the files open than process `number`, which gets them from `source` (of a spawn: its parent).
+  static void FindHolders(const Process& source, uint32_t number, const std::vector<OpenDescriptor>& open,
+                          FollowedModel model, std::vector<OutputGroup>* groups);
   void Substitute(int32_t pid, const std::vector<OpenDescriptor>& open, std::vector<OutputGroup>* groups,
                   google::protobuf::RepeatedPtrField<v1::Substitute>* substitutes);
   void ForgetStart(uint32_t process);

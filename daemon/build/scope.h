@@ -11,6 +11,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -73,6 +74,11 @@ struct OutputGroup {
   std::optional<uint64_t> stream;  // Of the relay; none: not captured.
   std::string path;                // Of a file; what is behind `start` at the end was written by the command.
   uint64_t start = 0;
+  FileStamp stamp;        // Of a file, at the start.
+  bool in_place = false;  // Of a file: what is written goes over what is there.
+  bool unclear = false;   // Of a file: nobody knows who else can write to it.
+  // Of a file: who else can, what started the command say, and how much each had written by then, to wherever.
+  std::vector<std::pair<int32_t, std::optional<uint64_t>>> holders;
   uint64_t dev = 0;
   uint64_t ino = 0;
 };

@@ -83,8 +83,8 @@ grpc::Status MonitorService::Explain(grpc::ServerContext*, const v1::ExplainRequ
     row.set_outcome(reused ? "reused" : "ran");
     if (command.decision != nullptr) {
       row.set_saved_ns(command.decision->saved_ns());
+      row.set_reason(Sentence(*command.decision));
       if (!reused) {
-        row.set_reason(Sentence(*command.decision));
         row.set_kind(Name(command.decision->why()));
         row.set_path(EscapeBytes(command.decision->path()));
       }

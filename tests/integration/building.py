@@ -28,6 +28,10 @@ class Built:
     def reused(self):
         return self.argvs("reused")
 
+    @property
+    def as_left(self):
+        return any(row["outcome"] == "reused" and "all that it made" in row.get("reason", "") for row in self.rows)
+
     def ran_programs(self):
         return [os.path.basename(argv[0]) for argv in self.ran]
 
@@ -84,10 +88,18 @@ class TestCase(harness.TestCase):
         # What names the tree itself differs in the two.
         twin, traced = self.twin.encode(), self.traced.encode()
         self.assertEqual(self.shell_status(expected.status), self.shell_status(got.status), f"{got}\n{built}")
-        self.assertEqual(expected.stdout.replace(twin, traced), got.stdout, built)
-        self.assertEqual(expected.stderr.replace(twin, traced), got.stderr, built)
-        self.assertEqual(harness.snapshot(self.twin), harness.snapshot(self.traced), built)
+        # A build whose products are there is not looked into further: it says what it said when it made them.
+        if not built.as_left:
+            self.assertEqual(expected.stdout.replace(twin, traced), got.stdout, built)
+            self.assertEqual(expected.stderr.replace(twin, traced), got.stderr, built)
+        self.assertFalse(self.differences(), built)
         return built
+
+    def differences(self):
+        """By name: what is in the twin, and what in the traced tree."""
+        twin, traced = harness.snapshot(self.twin), harness.snapshot(self.traced)
+        return {name: (twin.get(name), traced.get(name))
+                for name in sorted(twin.keys() | traced.keys()) if twin.get(name) != traced.get(name)}
 
     def sh(self, script, **options):
         return self.build(["/bin/sh", "-c", script], **options)

@@ -1,0 +1,38 @@
+#include "daemon/build/process_state.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "absl/strings/str_cat.h"
+#include "daemon/ingest/unique_fd.h"
+
+namespace ocpwatch {
+
+std::string ReadProc(const std::string& path) {
+  char text[4096];
+  const UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const ssize_t size = file.valid() ? read(file.get(), text, sizeof text) : 0;
+  return {text, size > 0 ? static_cast<size_t>(size) : 0};
+}
+
+std::optional<uint64_t> NumberAfter(const std::string& text, std::string_view field, int base) {
+  size_t at = text.find(field);
+  // At the start of a line: names of programs stand in these files too.
+  while (at != std::string::npos && at != 0 && text[at - 1] != '\n') at = text.find(field, at + 1);
+  if (at == std::string::npos) return std::nullopt;
+  return strtoull(text.c_str() + at + field.size(), nullptr, base);
+}
+
+std::optional<uint64_t> BytesWritten(int32_t pid) {
+  return NumberAfter(ReadProc(absl::StrCat("/proc/", pid, "/io")), "wchar:", 10);
+}
+
+std::optional<uint32_t> UmaskOf(int32_t pid) {
+  const auto value = NumberAfter(ReadProc(absl::StrCat("/proc/", pid, "/status")), "Umask:", 8);
+  if (!value.has_value()) return std::nullopt;
+  return static_cast<uint32_t>(*value);
+}
+
+}  // namespace ocpwatch

@@ -1,0 +1,268 @@
+"""Random small projects, and random steps between their builds. All of it is drawn from one random.Random, so that a
+seed says everything.
+
+A project is a set of files and the command that builds them. Contents are few, so that a project often comes back to
+what it was. What a rule of make prints differs between a build and one that has nothing to do; so rules are silent, but
+for those that always run. Times never go backwards: a make that has overlooked an edit is not what is compared.
+"""
+import os
+import shutil
+
+WORDS = ["alpha", "beta", "gamma", "delta", "omega"]
+SOURCES = ["s1", "s2", "d/s3", "d/s4"]
+OPTIONAL = ["opt", "d/extra"]
+SHELL_PRODUCTS = ["out", "o2", "o3", "gen/a", "gen/b", "log", "link", "hard"]
+MAKE_PRODUCTS = ["p1", "p2", "p3", "all.txt", "gen"]
+
+# Each reads and changes something in another way. %s: sources.
+SHELL_COMMANDS = [
+    "/bin/cat %s > out",
+    "/bin/cat %s %s > o2 2>/dev/null",
+    "cat %s",
+    "sort %s | uniq -c > o3",
+    "sort < %s",
+    "sed s/alpha/ALPHA/ %s > tmp.$$ && mv tmp.$$ o2; rm -f tmp.*",
+    "cp %s o3",
+    "cp -p %s o3",
+    "ln -sf %s link",
+    "ln -f %s hard",
+    "mkdir -p gen && wc -l %s > gen/a",
+    "rm -rf gen",
+    "rm -f out o2",
+    "[ -e opt ] && cat opt",
+    "[ -e o2 ] || echo new > o2",
+    "ls d > gen/b",
+    "ls d/*",
+    "for f in d/*; do echo \"$f\" >> log; done",
+    "echo line >> log",
+    "/bin/echo \"$WORD\" | tee -a log",
+    "printenv WORD",
+    "x=$(sort %s | head -n 2); echo \"$x\"",
+    "(cat %s; /bin/echo sub; cat missing) > out 2>&1",
+    "grep alpha %s || false",
+    "test -d gen",
+    "find d -type f | sort",
+    "stat -c %%s %s",
+    "stat -c %%a-%%F %s",
+    "readlink link",
+    "touch o3",
+    "echo x > o3; chmod 600 o3",
+    "/bin/echo y > o3; chmod 644 o3",
+    "mv out o2",
+    "mkdir gen; rmdir gen",
+    "truncate -s 3 o2",
+    "dd if=%s of=o3 bs=2 count=1 conv=notrunc status=none",
+    "./tool.sh %s",
+    "./tool.sh %s > out",
+    "sh -c 'cat %s; exit 3'",
+    "exec 3< %s; read line <&3; echo \"$line\"",
+    "ar rc lib.a %s; ar t lib.a",
+    "xargs -n 1 echo < %s",
+    "env -i /bin/cat %s",
+    "umask 077; /bin/cp %s gen/b",
+    "cd d && cat s3 && cd ..",
+    "tar cf - d | tar tf - | sort",
+]
+
+MAKEFILE = """\
+{head}
+all: all.txt
+all.txt: p1 p2 p3
+\tcat p1 p2 p3 > $@
+p1: s1{extra}
+\t{p1} s1 > $@
+p2: s2 d/s3
+\t{p2} s2 d/s3 > tmp2 && mv tmp2 $@
+p3: $(wildcard d/*) gen/list
+\tcat gen/list > $@; wc -c d/* >> $@
+gen/list: d
+\tmkdir -p gen; ls d > $@
+show: p1
+\tcat p1
+fail: p2
+\tcat p2 missing; exit 2
+clean:
+\trm -rf p1 p2 p3 all.txt gen tmp2
+.PHONY: all show fail clean
+"""
+FILTERS = ["cat", "sort", "sed -e s/beta/BETA/", "./tool.sh", "grep -h -e alpha -e beta -e gamma"]
+TARGETS = ["all", "all", "all", "p1", "p2", "show", "fail", "clean"]
+
+
+class Project:
+    """`world` is a building.TestCase: its put, remove, each do a thing to both trees."""
+
+    def __init__(self, random, world):
+        self.random = random
+        self.world = world
+        self.environment = {"WORD": "one"}
+        self.uses_make = random.random() < 0.4
+        self.history = []
+        for name in SOURCES:
+            world.put(name, self.content())
+        world.put("tool.sh", '#!/bin/sh\ncat "$@"; echo tool\n', 0o755)
+        if self.uses_make:
+            self.write_makefile()
+            self.products = MAKE_PRODUCTS
+        else:
+            self.write_script()
+            self.products = SHELL_PRODUCTS
+
+    def content(self):
+        return "".join(self.random.choice(WORDS) + "\n" for _ in range(self.random.choice([0, 1, 1, 2, 3])))
+
+    def write_makefile(self):
+        pick = self.random.choice
+        self.makefile = MAKEFILE.format(head=pick(["", ".DELETE_ON_ERROR:", "export X = 1", ".ONESHELL:"]),
+                                        extra=pick(["", " $(wildcard opt)"]), p1=pick(FILTERS), p2=pick(FILTERS))
+        self.world.put("Makefile", self.makefile)
+
+    def write_script(self):
+        lines = []
+        for _ in range(self.random.randint(2, 7)):
+            line = self.random.choice(SHELL_COMMANDS)
+            sources = tuple(self.random.choice(SOURCES) for _ in range(line.replace("%%", "").count("%s")))
+            lines.append(line % sources)
+        self.script = "\n".join(lines) + "\n"
+        self.world.put("build.sh", self.script)
+
+    def command(self):
+        """argv and environment of the next build."""
+        if self.uses_make:
+            argv = ["make", "-s", self.random.choice(TARGETS)]
+            if self.random.random() < 0.2:
+                argv.insert(1, "-k")
+        else:
+            argv = ["sh", "build.sh"] if self.random.random() < 0.7 else ["sh", "-e", "build.sh"]
+        return argv, dict(self.environment)
+
+    def step(self):
+        """Changes something, in both trees in the same way."""
+        steps = [self.edit, self.edit, self.edit, self.touch, self.delete_source, self.optional, self.product_gone,
+                 self.change_environment, self.swap, self.tool, self.rule, self.make_symlink, self.make_directory,
+                 self.put_back, self.products_gone]
+        if not self.uses_make:  # make leaves a newer product as it is; ocp-watch puts back what it was.
+            steps += [self.product_edited]
+        step = self.random.choice(steps)
+        self.history.append(f"{step.__name__}: {step()}")
+
+    def edit(self):
+        name = self.random.choice(SOURCES)
+        content = self.content()
+        self.replace(name, content)
+        return name, content
+
+    def replace(self, name, content):
+        self.clear(name)
+        self.world.put(name, content)
+
+    def clear(self, name):
+        def edit(directory):
+            path = os.path.join(directory, name)
+            if os.path.isdir(path) and not os.path.islink(path):
+                shutil.rmtree(path)
+            elif os.path.lexists(path) and (os.path.islink(path) or self.fresh):
+                os.unlink(path)
+
+        self.fresh = self.random.random() < 0.3  # A new inode, as many editors do it.
+        self.world.each(edit)
+
+    def touch(self):
+        names = [name for name in SOURCES if os.path.exists(os.path.join(self.world.traced, name))]
+        if self.random.random() < 0.5:
+            names = names[:1]
+        self.world.touch(*names)
+        return names
+
+    def delete_source(self):
+        name = self.random.choice(SOURCES)
+        self.fresh = True
+        self.world.each(lambda directory: self.drop(os.path.join(directory, name)))
+        return name
+
+    @staticmethod
+    def drop(path):
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+        elif os.path.lexists(path):
+            os.unlink(path)
+
+    def optional(self):
+        name = self.random.choice(OPTIONAL)
+        if os.path.lexists(os.path.join(self.world.traced, name)):
+            self.world.each(lambda directory: self.drop(os.path.join(directory, name)))
+            return name, "gone"
+        self.world.put(name, self.content())
+        return name
+
+    def product_gone(self):
+        name = self.random.choice(self.products)
+        self.world.each(lambda directory: self.drop(os.path.join(directory, name)))
+        return name
+
+    def products_gone(self):
+        for name in self.products:
+            self.world.each(lambda directory, name=name: self.drop(os.path.join(directory, name)))
+        return "all"
+
+    def product_edited(self):
+        name = self.random.choice(self.products)
+        path = os.path.join(self.world.traced, name)
+        if os.path.isdir(path) or os.path.islink(path) or not os.path.isdir(os.path.dirname(path)):
+            return name, "is no file"
+        content = self.content()
+        self.world.put(name, content)
+        return name, content
+
+    def change_environment(self):
+        self.environment["WORD"] = self.random.choice(["one", "two"])
+        return self.environment["WORD"]
+
+    def swap(self):
+        first, second = self.random.sample(SOURCES, 2)
+        paths = [os.path.join(self.world.traced, name) for name in (first, second)]
+        if not all(os.path.isfile(path) and not os.path.islink(path) for path in paths):
+            return "nothing"
+
+        def edit(directory):
+            a, b, c = (os.path.join(directory, name) for name in (first, second, "swap"))
+            os.rename(a, c)
+            os.rename(b, a)
+            os.rename(c, b)
+            os.utime(a)
+            os.utime(b)
+
+        self.world.each(edit)
+        return first, second
+
+    def tool(self):
+        mode = self.random.choice([0o755, 0o755, 0o644])
+        last = self.random.choice(["tool", "tool", "hammer"])
+        self.world.put("tool.sh", f'#!/bin/sh\ncat "$@"; echo {last}\n', mode)
+        return oct(mode), last
+
+    def rule(self):
+        if self.uses_make:
+            self.write_makefile()
+            return self.makefile
+        self.write_script()
+        return self.script
+
+    def make_symlink(self):
+        name, target = self.random.sample(SOURCES, 2)
+        self.world.each(lambda directory: self.drop(os.path.join(directory, name)))
+        self.world.each(lambda directory: os.symlink(os.path.relpath(target, os.path.dirname(name)),
+                                                     os.path.join(directory, name)))
+        return name, target
+
+    def make_directory(self):
+        name = self.random.choice(SOURCES)
+        self.world.each(lambda directory: self.drop(os.path.join(directory, name)))
+        self.world.put(name + "/inner", self.content())
+        return name
+
+    def put_back(self):
+        """To what it was at the start, or might have been."""
+        for name in SOURCES:
+            self.replace(name, "alpha\n")
+        return "all"

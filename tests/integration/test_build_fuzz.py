@@ -1,0 +1,69 @@
+"""A differential fuzzer for `ocp-watch build`: random projects (fuzzing.py), random steps; after each, the build must leave
+what the bare command leaves in a second copy of the tree. And a build after which nothing was changed must come to rest:
+at the third time nothing runs.
+
+    test_build_fuzz.py                       what CI runs
+    OCPWATCH_FUZZ=1000-1200x40 test_build_fuzz.py    seeds 1000 to 1199, 40 steps each
+"""
+import os
+import random
+import unittest
+
+import building
+import fuzzing
+import harness
+
+SEEDS, STEPS = range(1, 13), 20
+if "OCPWATCH_FUZZ" in os.environ:
+    span, steps = os.environ["OCPWATCH_FUZZ"].split("x")
+    SEEDS, STEPS = range(*map(int, span.split("-"))), int(steps)
+elif "OCPWATCH_SANITIZED" in os.environ:
+    SEEDS, STEPS = range(1, 5), 10
+
+# Commands of which the third run need not be quiet: what they do differs each time.
+RESTLESS = [">> log", "tee -a", "$$", "lib.a", "cp -p", "tar ", "touch", "mv out o2", "truncate", "notrunc"]
+
+
+class Fuzz(building.TestCase):
+    def test_random_projects(self):
+        broken = []
+        for seed in SEEDS:
+            try:
+                self.one(seed)
+            except AssertionError as error:
+                broken.append(f"seed {seed}: {error}")
+                print(broken[-1], flush=True)
+        self.assertFalse(len(broken), f"{len(broken)} of {len(SEEDS)} seeds")
+
+    def one(self, seed):
+        for directory in (self.traced, self.twin):
+            fuzzing.Project.drop(directory)
+            os.mkdir(directory)
+        project = fuzzing.Project(random.Random(seed), self)
+        argv = None
+        for number in range(STEPS):
+            if number > 0:
+                for _ in range(project.random.choice([0, 1, 1, 1, 2, 4])):
+                    project.step()
+            argv, environment = project.command()
+            project.history.append(f"build {number}: {environment['WORD']} {' '.join(argv)}")
+            try:
+                self.build(argv, env={**self.world.env, **environment})
+                if project.random.random() < 0.15:
+                    self.settles(project, argv, environment)
+            except AssertionError as error:
+                text = project.makefile if project.uses_make else project.script
+                raise AssertionError(f"step {number}\n{text}\n" + "\n".join(project.history) + f"\n{error}") from None
+
+    def settles(self, project, argv, environment):
+        project.history.append("the same, until it is quiet")
+        self.build(argv, env={**self.world.env, **environment})
+        built = self.build(argv, env={**self.world.env, **environment})
+        text = "" if project.uses_make else project.script
+        if any(word in text for word in RESTLESS) or any(row.get("kept") for row in built.rows):
+            return
+        self.assertTrue(built.nothing_ran(), f"ran although nothing had changed:\n{built}")
+
+
+if __name__ == "__main__":
+    harness.main()
