@@ -74,11 +74,18 @@ class Build(building.TestCase):
 
     def test_a_fixed_error(self):
         self.project()
-        self.put("b.c", "int b(void) { return\n")
+        broken = "int b(void) { return\n"
+        self.put("b.c", broken)
         self.build(MAKE)
+        # A failure leaves things halfway: make looks at them once more.
+        self.assertEqual(["make"], self.build(MAKE).ran_programs())
         self.assertTrue(self.build(MAKE).nothing_ran())
         self.put("b.c", '#include "h.h"\nint b(void) { return 0; }\n')
         self.build(MAKE)
+        self.put("b.c", broken)
+        self.build(MAKE)  # There is a stale b.o now: that costs one more run.
+        self.build(MAKE)
+        self.assertTrue(self.build(MAKE).nothing_ran())
 
     def test_an_edit_of_equal_length_and_time(self):
         self.put("in", "one\n")
@@ -158,6 +165,67 @@ class Build(building.TestCase):
         self.assertIn(["cp", "in", "out"], self.sh("/bin/cat in; cp in out; : 2").ran)
         built = self.sh("/bin/cat in; cp in out; : 3")
         self.assertEqual(["cat", "cp"], sorted(os.path.basename(argv[0]) for argv in built.reused), built)
+
+    def test_what_a_script_and_its_commands_write_to_one_file(self):
+        self.put("in", "x\n")
+        self.put("tool", '#!/bin/sh\n/bin/cat "$@"; echo tool; /bin/cat "$@"\n', 0o755)
+        self.sh("./tool in > out; : 1")
+        self.sh("./tool in > out; /bin/cat in; : 2")
+        self.sh("{ /bin/cat in; echo y; /bin/cat in; } > out; : 3")
+        self.sh("/bin/cat in; { /bin/cat in; echo z; } > out; : 4")
+
+    def test_output_over_what_a_file_held(self):
+        self.put("in", "x\n")
+        for number in range(3):
+            self.put("out", "abcdef\n")
+            self.sh(f"/bin/cat in 1<> out; : {number}")
+
+    def test_the_umask_of_a_command_within(self):
+        self.sh("umask 077; touch new; : 1")
+        self.remove("new")
+        self.sh("touch new; : 2")
+
+    def test_a_directory_that_is_not_empty(self):
+        self.sh("mkdir -p d; rmdir d; mkdir d; : 1")
+        self.put("d/file", "")
+        self.sh("rmdir d; : 2")
+        self.remove("d/file")
+        self.sh("rmdir d; : 3")
+
+    def test_a_directory_with_more_in_it_is_renamed(self):
+        self.put("d/file", "")
+        self.sh("mv d e; : 1")
+        self.sh("mv e d; : 1")
+        self.put("d/more", "")
+        self.sh("mv d e; : 2")
+
+    def test_a_directory_that_is_missing(self):
+        self.put("in", "x\n")
+        self.sh("cp in gen/out; : 1")
+        self.sh("mkdir gen; cp in gen/out; : 2")
+        self.remove("gen")
+        self.sh("cp in gen/out; : 3")
+
+    def test_a_file_that_is_replaced_and_then_moved_away(self):
+        self.put("in", "x\n")
+        self.sh("cat in > out; mv out final")
+        self.put("out", "stale\n")
+        self.remove("final")
+        self.sh("cat in > out; mv out final")
+
+    def test_a_link_to_itself_is_made_again(self):
+        self.put("in", "x\n")
+        self.sh("ln -f in hard")
+        self.sh("ln -f in hard")
+        self.remove("hard")
+        self.put("hard", "x\n")
+        self.sh("ln -f in hard")
+        self.sh("echo more >> in; cat hard; : 1")
+
+    def test_a_file_that_is_read_before_it_is_made(self):
+        script = "cat x > y 2>/dev/null; echo 1 > x"
+        self.sh(script)
+        self.sh(script)
 
     def test_an_append_is_not_done_twice(self):
         self.put("log", "start\n")
