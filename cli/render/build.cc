@@ -1,5 +1,9 @@
 #include "cli/render/build.h"
 
+#include <algorithm>
+#include <string>
+#include <vector>
+
 #include "absl/strings/str_cat.h"
 #include "cli/render/text.h"
 
@@ -52,12 +56,15 @@ void AppendMakers(const v1::WhyReply& reply, const std::string& directory, const
                     maker.current() ? "the file is as this command made it"
                                     : style.Paint("the file is another than this command made", Color::kYellow),
                     "\n");
-    const auto shown = style.brief ? std::min<size_t>(kBriefInputs, static_cast<size_t>(maker.inputs_size()))
-                                   : static_cast<size_t>(maker.inputs_size());
+    // What lies below the directory of the one who asks comes first.
+    std::vector<std::string> inputs;
+    for (const std::string& input : maker.inputs()) inputs.push_back(ShortPath(input, directory));
+    std::stable_partition(inputs.begin(), inputs.end(), [](const std::string& path) { return path.front() != '/'; });
+    const auto shown = style.brief ? std::min<size_t>(kBriefInputs, inputs.size()) : inputs.size();
     for (size_t i = 0; i < shown; ++i) {
-      absl::StrAppend(out, "from     ", Printable(ShortPath(maker.inputs(static_cast<int>(i)), directory)), "\n");
+      absl::StrAppend(out, "from     ", Printable(inputs[i]), "\n");
     }
-    if (const size_t more = static_cast<size_t>(maker.inputs_size()) - shown; more > 0) {
+    if (const size_t more = inputs.size() - shown; more > 0) {
       absl::StrAppend(out, "         and ", Count(more), " more\n");
     }
   }

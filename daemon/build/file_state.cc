@@ -37,6 +37,8 @@ FileState StateOf(const std::string& path, bool nofollow) {
   return state;
 }
 
+std::string DirectoryOf(const std::string& path) { return path.substr(0, std::max<size_t>(1, path.rfind('/'))); }
+
 std::string RealPath(const std::string& path) {
   char resolved[PATH_MAX];
   return realpath(path.c_str(), resolved) != nullptr ? std::string(resolved) : path;

@@ -27,6 +27,9 @@ v1::FileType TypeOf(uint32_t mode);
 // `nofollow`: of the link itself, where the path is one.
 FileState StateOf(const std::string& path, bool nofollow);
 
+// Of an absolute path.
+std::string DirectoryOf(const std::string& path);
+
 // What `path` leads to through all links; `path` itself where that cannot be found.
 std::string RealPath(const std::string& path);
 

@@ -140,7 +140,10 @@ bool Present::IsFinal(const v1::ActionRecord& record, const std::string& path) {
                                    [&](const v1::Effect& one) { return one.path() == path; });
   const FileState& state = State(path, /*nofollow=*/true);
   if (state.type != effect->type() || state.error != 0) return false;
-  if (state.type == v1::FILE_SYMLINK) return state.target == effect->target();
+  if (state.type == v1::FILE_SYMLINK) {
+    // One that leads to a directory means something else than none: `ln -sf a link` makes link/a then.
+    return state.target == effect->target() && State(path, /*nofollow=*/false).type != v1::FILE_DIRECTORY;
+  }
   return state.type != v1::FILE_REGULAR || DigestNow(path, state) == FromProto(effect->digest());
 }
 

@@ -1,6 +1,7 @@
 #include "daemon/build/process_state.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -26,7 +27,10 @@ std::optional<uint64_t> NumberAfter(const std::string& text, std::string_view fi
 }
 
 std::optional<uint64_t> BytesWritten(int32_t pid) {
-  return NumberAfter(ReadProc(absl::StrCat("/proc/", pid, "/io")), "wchar:", 10);
+  const std::string threads = absl::StrCat("/proc/", pid, "/task");
+  struct stat status;
+  if (stat(threads.c_str(), &status) != 0 || status.st_nlink != 3) return std::nullopt;
+  return NumberAfter(ReadProc(absl::StrCat(threads, "/", pid, "/io")), "wchar:", 10);
 }
 
 std::optional<uint32_t> UmaskOf(int32_t pid) {

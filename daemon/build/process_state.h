@@ -15,7 +15,8 @@ std::string ReadProc(const std::string& path);
 // The number behind the line's name `field`, which ends in a colon.
 std::optional<uint64_t> NumberAfter(const std::string& text, std::string_view field, int base);
 
-// What it has written by system calls so far, to anything. Nothing where the kernel does not count.
+// What it has written by system calls so far, to anything, without its children (/proc/<pid>/io has those that were
+// waited for). Nothing where it has several threads, or the kernel does not count.
 std::optional<uint64_t> BytesWritten(int32_t pid);
 
 std::optional<uint32_t> UmaskOf(int32_t pid);

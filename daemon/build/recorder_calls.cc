@@ -21,9 +21,6 @@ bool IsDirectoryOpen(const v1::AfterCall& call) {
   return (call.flags() & O_DIRECTORY) != 0 || (call.has_stat() && S_ISDIR(call.stat().mode()));
 }
 
-// Of an absolute path.
-std::string DirectoryOf(const std::string& path) { return path.substr(0, std::max<size_t>(1, path.rfind('/'))); }
-
 }  // namespace
 
 void BuildRecorder::Impl::OnOpened(Scope* scope, const v1::AfterCall& call, PathId path, FollowedModel model) {

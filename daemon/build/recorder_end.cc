@@ -205,6 +205,10 @@ void BuildRecorder::Impl::AddObservations(Scope* scope, const Trace& trace, v1::
   seen.reserve(scope->seen.size());
   for (auto& [key, value] : scope->seen) seen.emplace_back(key, &value);
   std::sort(seen.begin(), seen.end(), [](const auto& a, const auto& b) { return a.second->order < b.second->order; });
+  absl::flat_hash_set<std::string> filled;
+  if (record->exit_status() != 0) {
+    for (const auto& [path, change] : scope->changed) filled.insert(DirectoryOf(trace.Path(path)));
+  }
   for (const auto& [key, value] : seen) {
     const std::string& path = trace.Path(static_cast<PathId>(key >> 1));
     v1::Observation& observation = *record->add_observations();
@@ -234,9 +238,13 @@ void BuildRecorder::Impl::AddObservations(Scope* scope, const Trace& trace, v1::
         return own.contains(path == "/" ? path + name : absl::StrCat(path, "/", name));
       }));
     }
+    // A directory's time is made by whoever makes something in it.
+    const bool own_time = value->type == v1::FILE_DIRECTORY && filled.contains(path);
+    observation.set_times((value->weight & kTimes) != 0 &&
+                          ((halfway && !own_time) || (scope->commands == 1 && value->type == v1::FILE_REGULAR)));
+    if (observation.times()) observation.set_mtime_ns(value->stamp.mtime_ns);
     if (value->type != v1::FILE_REGULAR) continue;
     observation.set_content((value->weight & kContent) != 0);
-    observation.set_times((value->weight & kTimes) != 0 && (scope->commands == 1 || halfway));
     observation.set_size(value->stamp.size);
     observation.set_mtime_ns(value->stamp.mtime_ns);
     if (value->version == nullptr) continue;

@@ -108,7 +108,7 @@ bool BuildRecorder::Impl::IsUnderMade(const Scope& scope, PathId path, Trace* tr
 
 void BuildRecorder::Impl::Observe(Scope* scope, PathId path, bool nofollow, Seen seen, const Trace& trace) {
   seen.order = ++order_;
-  for (; scope != nullptr; scope = scope->parent) {
+  for (; scope != nullptr; scope = scope->parent, seen.weight &= ~uint32_t{kTimes}) {
     // What it made itself is nothing that it finds; and who is above has made it too.
     if (scope->changed.contains(path) || IsUnderMade(*scope, path, const_cast<Trace*>(&trace))) return;
     const auto [found, fresh] = scope->seen.try_emplace(Scope::Key(path, nofollow), seen);

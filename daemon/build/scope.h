@@ -38,7 +38,7 @@ enum Weight : uint32_t {
   kExistence = 0,
   kContent = 1u << 0,
   kStatus = 1u << 1,
-  kTimes = 1u << 2,  // Looked up by path; counts for a command without sub-commands.
+  kTimes = 1u << 2,  // Looked up by path, by the command itself. Counts where it has no sub-commands, or has failed.
   kMode = 1u << 3,
   kListing = 1u << 4,
 };

@@ -13,6 +13,7 @@
 #include "daemon/service/report_source.h"
 #include "daemon/service/retention.h"
 #include "daemon/service/status_convert.h"
+#include "daemon/store/action_rows.h"
 
 namespace ocpwatch {
 namespace {
@@ -115,7 +116,7 @@ grpc::Status MonitorService::Why(grpc::ServerContext*, const v1::WhyRequest* req
     }
     maker.set_duration_ns(record.duration_ns());
     for (const v1::Observation& observation : record.observations()) {
-      if (observation.content()) maker.add_inputs(EscapeBytes(observation.path()));
+      if (IsRead(observation)) maker.add_inputs(EscapeBytes(observation.path()));
     }
     const FileState now = StateOf(request->path(), /*nofollow=*/true);
     if (now.type == v1::FILE_REGULAR && effect->type() == v1::FILE_REGULAR) {

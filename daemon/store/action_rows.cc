@@ -129,7 +129,7 @@ absl::Status ActionRows::WriteRows(const Batch& batch) {
       if (absl::Status done = add(effect.path(), Kind::kMakes); !done.ok()) return done;
     }
     for (const v1::Observation& observation : action->record.observations()) {
-      if (!observation.content()) continue;
+      if (!IsRead(observation)) continue;
       if (absl::Status done = add(observation.path(), Kind::kReads); !done.ok()) return done;
     }
   }

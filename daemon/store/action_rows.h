@@ -28,6 +28,11 @@ namespace ocpwatch {
 
 using ActionPtr = std::shared_ptr<const StoredAction>;
 
+// That a file was there, and was read.
+inline bool IsRead(const v1::Observation& observation) {
+  return observation.content() && observation.type() != v1::FILE_ABSENT;
+}
+
 class ActionRows {
  public:
   struct Row {

@@ -142,7 +142,7 @@ void ActionTable::Put(v1::ActionRecord record) {
     fresh_made_[ActionRows::HashOfPath(effect.path())].push_back(action->id);
   }
   for (const v1::Observation& observation : action->record.observations()) {
-    if (observation.content()) fresh_read_[ActionRows::HashOfPath(observation.path())].push_back(action->id);
+    if (IsRead(observation)) fresh_read_[ActionRows::HashOfPath(observation.path())].push_back(action->id);
   }
   changed_.insert(action->id);
   Add({.row = {.id = action->id,

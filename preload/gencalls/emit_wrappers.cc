@@ -77,6 +77,7 @@ class WrapperEmitter {
     if (Reads(function_)) Line("  if (in_build_session && call.error == 0) call.stat_fd = call.fd;");
     Line("  RecordAfter(call);");
     if (Reads(function_)) Line("  if (call.error == 0) SettleReads(call.fd);");
+    if (function_.op() == v1::OP_WAIT) Line("  if (in_build_session && call.result > 0) HoldForOutputs(call);");
     if (!is_void_) Line("  return returned;");
     Line("}");
   }

@@ -253,6 +253,8 @@ class Project:
         self.world.each(lambda directory: self.drop(os.path.join(directory, name)))
         self.world.each(lambda directory: os.symlink(os.path.relpath(target, os.path.dirname(name)),
                                                      os.path.join(directory, name)))
+        if os.path.exists(os.path.join(self.world.traced, name)):
+            self.world.touch(name)  # It is that file's time that make looks at.
         return name, target
 
     def make_directory(self):
