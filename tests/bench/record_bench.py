@@ -7,15 +7,11 @@ import argparse
 import os
 import shutil
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILD = os.path.join(ROOT, "build/release")
-CLI = os.path.join(BUILD, "cli/ocp-watch")
-MICRO = os.path.join(BUILD, "tests/bench/microbench")
+import bench
+
+MICRO = os.path.join(bench.BUILD, "tests/bench/microbench")
 
 # name -> (folder of build/sources, command, bar as a ratio)
 BUILDS = {
@@ -32,29 +28,15 @@ CALLS = {
 
 
 class Bench:
-    def __init__(self, rounds):
+    def __init__(self, world, rounds):
+        self.world = world
         self.rounds = rounds
-        self.home = tempfile.mkdtemp(prefix="ocpb.", dir="/tmp")
-        os.mkdir(os.path.join(self.home, "run"), 0o700)
-        self.env = {name: value for name, value in os.environ.items() if name not in ("LD_PRELOAD", "OCP_WATCH", "MAKEFLAGS")}
-        self.env.update(XDG_RUNTIME_DIR=os.path.join(self.home, "run"), XDG_STATE_HOME=os.path.join(self.home, "state"),
-                        XDG_CONFIG_HOME=os.path.join(self.home, "config"), CCACHE_DISABLE="1")
-        self.tracers = {"untraced": [], "ocp-watch": [CLI, "record", "--"]}
-        log = os.path.join(self.home, "strace.log")
+        self.tracers = {"untraced": [], "ocp-watch": [bench.CLI, "record", "--"]}
         if shutil.which("strace"):
-            self.tracers["strace"] = ["strace", "-f", "--seccomp-bpf", "-e", "trace=%file,%process", "-o", log, "--"]
+            self.tracers["strace"] = ["strace", "-f", "--seccomp-bpf", "-e", "trace=%file,%process", "-o",
+                                      os.path.join(world.home, "strace.log"), "--"]
         if shutil.which("bear"):
-            self.tracers["bear"] = ["bear", "--output", os.path.join(self.home, "bear.json"), "--"]
-
-    def run(self, argv, cwd=None):
-        result = subprocess.run(argv, cwd=cwd, env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                stderr=subprocess.DEVNULL)
-        if result.returncode != 0:
-            sys.exit(f"{' '.join(argv)}: status {result.returncode}")
-        return result.stdout
-
-    def say(self, text):
-        print(text, file=sys.stderr, flush=True)
+            self.tracers["bear"] = ["bear", "--output", os.path.join(world.home, "bear.json"), "--"]
 
     def builds(self):
         rows = []
@@ -62,20 +44,18 @@ class Bench:
             seconds = {tracer: [] for tracer in self.tracers}
             for round_number in range(self.rounds + 1):
                 for tracer, prefix in self.tracers.items():
-                    tree = os.path.join(self.home, "tree")
-                    shutil.rmtree(tree, ignore_errors=True)
-                    shutil.copytree(os.path.join(ROOT, "build/sources", source), tree, symlinks=True)
+                    tree = self.world.fresh_tree(source)
                     start = time.monotonic()
-                    self.run(prefix + argv, cwd=tree)
+                    self.world.run(prefix + argv, cwd=tree)
                     # The first round warms the caches of the machine.
                     if round_number > 0:
                         seconds[tracer].append(time.monotonic() - start)
-                self.say(f"{name}: round {round_number} of {self.rounds}")
+                bench.say(f"{name}: round {round_number} of {self.rounds}")
             cells = [f"{statistics.median(seconds['untraced']):.2f} s"]
             for tracer in list(self.tracers)[1:]:
                 ratios = [a / b for a, b in zip(seconds[tracer], seconds["untraced"])]
                 cells.append(f"x {statistics.median(ratios):.3f}")
-            rows.append((name, cells, f"x {bar:.2f}"))
+            rows.append((name, *cells, f"x {bar:.2f}"))
         return rows
 
     def calls(self):
@@ -85,13 +65,13 @@ class Bench:
             for _ in range(self.rounds):
                 for tracer, prefix in self.tracers.items():
                     argv = [MICRO, what, str(divisor if tracer == "strace" else 1)]
-                    costs[tracer].append(float(self.run(prefix + argv).split()[-1]))
-            self.say(f"{name}: done")
+                    costs[tracer].append(float(self.world.run(prefix + argv).split()[-1]))
+            bench.say(f"{name}: done")
             cells = [self.time(statistics.median(costs["untraced"]), "")]
             for tracer in list(self.tracers)[1:]:
                 more = statistics.median(a - b for a, b in zip(costs[tracer], costs["untraced"]))
                 cells.append(self.time(more, "+"))
-            rows.append((name, cells, self.time(bar, "+")))
+            rows.append((name, *cells, self.time(bar, "+")))
         return rows
 
     @staticmethod
@@ -99,31 +79,20 @@ class Bench:
         sign = "-" if nanoseconds < 0 else sign
         return f"{sign}{abs(nanoseconds) / 1000:.2f} us"
 
-    def close(self):
-        subprocess.run([CLI, "stop"], env=self.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        shutil.rmtree(self.home, ignore_errors=True)
-
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--only", choices=["builds", "calls"])
     options = parser.parse_args()
-    bench = Bench(options.rounds)
-    try:
-        bench.run([CLI, "start"])
+    with bench.World() as world:
+        runs = Bench(world, options.rounds)
         rows = []
         if options.only != "calls":
-            rows += bench.builds()
+            rows += runs.builds()
         if options.only != "builds":
-            rows += bench.calls()
-        header = ("", list(bench.tracers), "bar")
-        widths = [max(len(row[0]) for row in rows)] + [14] * len(bench.tracers) + [10]
-        for name, cells, bar in [header, *rows]:
-            print("  ".join(cell.rjust(width) if i else cell.ljust(width)
-                            for i, (cell, width) in enumerate(zip([name, *cells, bar], widths))))
-    finally:
-        bench.close()
+            rows += runs.calls()
+        bench.print_table(("", *runs.tracers, "bar"), rows)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,120 @@
+"""What `ocp-watch build` costs and saves, side by side with plain make and with a warm ccache: called by `scripts/bench build`.
+
+Three copies of a project take the same steps: a first build, the same again, after a touch of all sources, after `make clean`, after an edit of
+one, after the edit was taken back. Each cell is a median over rounds; in a round all three
+take a step before any takes the next. Each round begins with an empty store and an empty ccache.
+"""
+import argparse
+import glob
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import time
+
+import bench
+
+# name: (folder of build/sources, build, clean, source to edit, bars by step). A bar is a ratio to plain make; of `again`,
+# milliseconds.
+LUA_BARS = {"first": 1.06, "again": 15, "clean": 0.02, "edit": 1.10}
+PROJECTS = {
+    "lua -j1": ("lua", "make -s linux -j1", "make -s clean", "src/lapi.c", LUA_BARS),
+    "lua -j2": ("lua", "make -s linux -j2", "make -s clean", "src/lapi.c", LUA_BARS),
+    "zlib": ("zlib", "./configure >/dev/null && make -s", "make -s distclean", "inflate.c",
+             {"first": 1.10, "clean": 0.05, "edit": 1.10}),
+    "redis": ("redis", "make -s MALLOC=libc -j2", "make -s distclean", "src/t_zset.c",
+              {"first": 1.15, "clean": 0.03, "edit": 1.10}),
+}
+STEPS = ["first", "again", "touch", "clean", "edit", "revert"]
+WAYS = ["make", "ccache", "ocp-watch"]
+
+
+class Bench:
+    def __init__(self, world, name, number):
+        source, self.build, self.clean, self.edited, _ = PROJECTS[name]
+        self.world = world
+        self.number = number
+        self.trees = {way: os.path.join(world.home, f"{place}-tree") for way, place in zip(WAYS, "abc")}
+        for tree in self.trees.values():
+            shutil.rmtree(tree, ignore_errors=True)
+            shutil.copytree(os.path.join(bench.ROOT, "build/sources", source), tree, symlinks=True)
+        with open(os.path.join(self.trees["make"], self.edited), encoding="latin-1") as file:
+            self.original = file.read()
+        self.ccache = {"CCACHE_DIR": os.path.join(world.home, "ccache"), "PATH": "/usr/lib/ccache:" + world.env["PATH"]}
+        shutil.rmtree(self.ccache["CCACHE_DIR"], ignore_errors=True)
+        world.run([bench.CLI, "clear", "--yes"])
+
+    def prepare(self, step, tree):
+        if step == "clean":
+            subprocess.run(["sh", "-c", self.clean], cwd=tree, env=self.world.env, stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL, check=True)
+        elif step == "edit":
+            self.write(tree, self.original + f"\nint ocp_watch_bench_{self.number};\n")
+        elif step == "revert":
+            self.write(tree, self.original)
+        elif step == "touch":
+            for path in glob.glob(os.path.join(tree, "**/*.[ch]"), recursive=True):
+                os.utime(path)
+
+    def write(self, tree, content):
+        with open(os.path.join(tree, self.edited), "w", encoding="latin-1") as file:
+            file.write(content)
+
+    def seconds(self, way):
+        prefix = [bench.CLI, "build", "--"] if way == "ocp-watch" else []
+        env = dict(self.world.env)
+        if way == "ccache":
+            env.update(self.ccache)
+            del env["CCACHE_DISABLE"]
+        start = time.monotonic()
+        status = subprocess.run([*prefix, "sh", "-c", self.build], cwd=self.trees[way], env=env, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
+        taken = time.monotonic() - start
+        if status != 0:
+            raise SystemExit(f"{way}: {self.build}: status {status}")
+        return taken
+
+    def ran(self):
+        rows = json.loads(self.world.run([bench.CLI, "explain", "--json"])).get("commands", [])
+        return sum(row["outcome"] != "reused" for row in rows)
+
+
+def measure(world, name, rounds):
+    taken = {(step, way): [] for step in STEPS for way in WAYS}
+    ran = {step: [] for step in STEPS}
+    for number in range(rounds):
+        runs = Bench(world, name, number)
+        for step in STEPS:
+            for way in WAYS:
+                runs.prepare(step, runs.trees[way])
+            time.sleep(0.05)  # What is newer than a build must be so for make, too.
+            for way in WAYS:
+                taken[step, way].append(runs.seconds(way))
+            ran[step].append(runs.ran())
+        bench.say(f"{name}: round {number + 1} of {rounds}")
+    bars = PROJECTS[name][4]
+    rows = []
+    for step in STEPS:
+        ratio = statistics.median(a / b for a, b in zip(taken[step, "ocp-watch"], taken["first" if step == "clean" else step, "make"]))
+        cells = [f"{1000 * statistics.median(taken[step, way]):.0f} ms" for way in WAYS]
+        bar = bars.get(step)
+        rows.append((f"{name}, {step}", *cells, f"x {ratio:.3f}", "" if bar is None else f"{bar} ms" if bar > 2 else f"x {bar}",
+                     f"{statistics.median(ran[step]):.0f}"))
+    return rows
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", choices=PROJECTS, action="append")
+    options = parser.parse_args()
+    with bench.World() as world:
+        rows = []
+        for name in options.only or PROJECTS:
+            rows += measure(world, name, options.rounds)
+        bench.print_table(("", *WAYS, "ratio", "bar", "commands run"), rows)
+
+
+if __name__ == "__main__":
+    main()
