@@ -1,7 +1,7 @@
 """What `ocp-watch build` costs and saves, side by side with plain make and with a warm ccache: called by `scripts/bench build`.
 
-Three copies of a project take the same steps: a first build, the same again, after a touch of all sources, after `make clean`, after an edit of
-one, after the edit was taken back. Each cell is a median over rounds; in a round all three
+Three copies of a project take the same steps: a first build, the same again, after a touch of all sources, after `make
+clean`, after an edit of one source, after the edit was taken back. Each cell is a median over rounds; in a round all three
 take a step before any takes the next. Each round begins with an empty store and an empty ccache.
 """
 import argparse
