@@ -1,0 +1,64 @@
+#include "daemon/build/fingerprint.h"
+
+#include <catch2/catch.hpp>
+
+namespace ocpwatch {
+namespace {
+
+v1::Fingerprint Key(const std::vector<std::string>& environment, const v1::Configuration& configuration = {}) {
+  v1::Fingerprint key;
+  key.add_argv("cc");
+  key.add_argv("-c");
+  key.set_cwd("/src");
+  key.set_executable("/usr/bin/cc");
+  key.set_umask(022);
+  key.mutable_environment()->Assign(environment.begin(), environment.end());
+  Settle(IgnoredEnvironment(configuration), &key);
+  return key;
+}
+
+TEST_CASE("The order of variables and those that are ignored make no difference") {
+  const std::string one = FingerprintOf(Key({"A=1", "B=2", "SHLVL=1"}));
+  CHECK(one.size() == 32);
+  CHECK(one == FingerprintOf(Key({"SHLVL=7", "B=2", "_=/bin/x", "A=1"})));
+  CHECK(one != FingerprintOf(Key({"A=1", "B=3"})));
+  CHECK(one != FingerprintOf(Key({"A=1"})));
+}
+
+TEST_CASE("The configuration may ignore more, with any rest behind a star") {
+  v1::Configuration configuration;
+  configuration.add_ignored_environment("CI_*");
+  CHECK(FingerprintOf(Key({"CI_JOB=1", "C=2"}, configuration)) ==
+        FingerprintOf(Key({"CI_JOB=2", "C=2"}, configuration)));
+  CHECK(FingerprintOf(Key({"C=1"}, configuration)) != FingerprintOf(Key({"C=2"}, configuration)));
+}
+
+TEST_CASE("Where one word ends and the next begins counts") {
+  v1::Fingerprint joined = Key({});
+  joined.set_argv(0, "cc-");
+  joined.set_argv(1, "c");
+  CHECK(FingerprintOf(joined) != FingerprintOf(Key({})));
+}
+
+TEST_CASE("The difference of two keys is told by its name") {
+  const auto difference = [](const v1::Fingerprint& now, const v1::Fingerprint& then) {
+    v1::Decision::Reason reason = v1::Decision::REASON_NONE;
+    std::string what;
+    const std::string text = DifferenceOf(now, then, &reason, &what);
+    return std::pair(reason, text);
+  };
+  const v1::Fingerprint then = Key({"CFLAGS=-O2", "X=1"});
+  CHECK(difference(then, then).first == v1::Decision::REASON_NONE);
+  CHECK(difference(Key({"CFLAGS=-O3", "X=1"}), then).second == "the variable CFLAGS is \"-O3\" and was \"-O2\"");
+  CHECK(difference(Key({"CFLAGS=-O2"}), then).second == "the variable X is not set and was \"1\"");
+  CHECK(difference(Key({"CFLAGS=-O2", "X=1", "Y="}), then).second == "the variable Y is new: \"\"");
+  v1::Fingerprint now = then;
+  now.set_umask(077);
+  CHECK(difference(now, then).second == "the umask differs");
+  now = then;
+  now.set_cwd("/other");
+  CHECK(difference(now, then).first == v1::Decision::REASON_ARGUMENTS);
+}
+
+}  // namespace
+}  // namespace ocpwatch

@@ -1,0 +1,197 @@
+#include "daemon/build/holds.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+
+#include "tests/unit/store/store_world.h"
+
+namespace ocpwatch {
+namespace {
+
+using Reason = v1::Decision::Reason;
+
+// Files, records about them, and the question whether these hold.
+class Holding {
+ public:
+  Holding() : store_(files_.Open()) {}
+
+  const StoreWorld& files() const { return files_; }
+  std::string Path(const std::string& name) const { return files_.Path(name); }
+
+  // As the recorder would observe it now.
+  v1::Observation* Observe(const std::string& name, bool nofollow = false) {
+    v1::Observation* const observation = record_.add_observations();
+    const FileState state = StateOf(Path(name), nofollow);
+    observation->set_path(Path(name));
+    observation->set_nofollow(nofollow);
+    observation->set_type(state.type);
+    observation->set_mode(state.stamp.mode & 07777);
+    observation->set_size(state.stamp.size);
+    observation->set_mtime_ns(state.stamp.mtime_ns);
+    if (state.type == v1::FILE_REGULAR) *observation->mutable_digest() = ToProto(Now(name));
+    return observation;
+  }
+  v1::Effect* Make(const std::string& name) {
+    v1::Effect* const effect = record_.add_effects();
+    const FileState state = StateOf(Path(name), /*nofollow=*/true);
+    effect->set_path(Path(name));
+    effect->set_type(state.type);
+    effect->set_target(state.target);
+    if (state.type == v1::FILE_REGULAR) *effect->mutable_digest() = ToProto(Now(name));
+    return effect;
+  }
+  Reason Mismatch(bool whole = false) {
+    const auto mismatch = Present(store_.get()).FirstMismatch(record_, whole, {});
+    return mismatch.has_value() ? mismatch->reason : v1::Decision::REASON_NONE;
+  }
+  const v1::ActionRecord& record() const { return record_; }
+
+ private:
+  Digest Now(const std::string& name) const { return *store_->DigestOfPath(Path(name), StampOf(Path(name)), false); }
+
+  StoreWorld files_;
+  std::unique_ptr<DiskStore> store_;
+  v1::ActionRecord record_;
+};
+
+void SetTime(const std::string& path, int64_t seconds) {
+  const timespec times[2] = {{seconds, 0}, {seconds, 0}};
+  REQUIRE(utimensat(AT_FDCWD, path.c_str(), times, AT_SYMLINK_NOFOLLOW) == 0);
+}
+
+TEST_CASE("A read file holds by its content, whatever its time") {
+  Holding world;
+  const std::string path = world.files().Write("a", "one");
+  world.Observe("a")->set_content(true);
+  CHECK(world.Mismatch() == v1::Decision::REASON_NONE);
+  SetTime(path, 1000);
+  CHECK(world.Mismatch() == v1::Decision::REASON_NONE);
+  world.files().Write("a", "two");
+  CHECK(world.Mismatch() == v1::Decision::REASON_EDITED);
+  SetTime(path, 1000);
+  CHECK(world.Mismatch() == v1::Decision::REASON_EDITED);
+}
+
+TEST_CASE("A file that was only looked up holds while it is there, of its type") {
+  Holding world;
+  const std::string path = world.files().Write("a", "one");
+  world.Observe("a");
+  world.files().Write("a", "another");
+  CHECK(world.Mismatch() == v1::Decision::REASON_NONE);
+  unlink(path.c_str());
+  CHECK(world.Mismatch() == v1::Decision::REASON_DISAPPEARED);
+  std::filesystem::create_directory(path);
+  CHECK(world.Mismatch() == v1::Decision::REASON_STATUS);
+}
+
+TEST_CASE("A status holds by size and time, or else by content; and its mode counts") {
+  Holding world;
+  const std::string path = world.files().Write("a", "one");
+  world.Observe("a")->set_status(true);
+  SetTime(path, 1000);
+  CHECK(world.Mismatch() == v1::Decision::REASON_NONE);
+  world.files().Write("a", "two");
+  CHECK(world.Mismatch() == v1::Decision::REASON_EDITED);
+  world.files().Write("a", "one");
+  chmod(path.c_str(), 0600);
+  CHECK(world.Mismatch() == v1::Decision::REASON_STATUS);
+}
+
+TEST_CASE("A time that was looked up counts for files and directories") {
+  Holding world;
+  const std::string file = world.files().Write("a", "one");
+  world.Observe("a")->set_times(true);
+  SetTime(file, 1000);
+  CHECK(world.Mismatch() == v1::Decision::REASON_STATUS);
+
+  Holding other;
+  std::filesystem::create_directory(other.Path("d"));
+  other.Observe("d")->set_times(true);
+  CHECK(other.Mismatch() == v1::Decision::REASON_NONE);
+  SetTime(other.Path("d"), 1000);
+  CHECK(other.Mismatch() == v1::Decision::REASON_STATUS);
+}
+
+TEST_CASE("What was absent must be absent, unless it was to be replaced by whatever is there") {
+  Holding world;
+  v1::Observation* const observation = world.Observe("a");
+  CHECK(world.Mismatch() == v1::Decision::REASON_NONE);
+  world.files().Write("a", "");
+  CHECK(world.Mismatch() == v1::Decision::REASON_APPEARED);
+  observation->set_replaced(true);
+  CHECK(world.Mismatch() == v1::Decision::REASON_NONE);
+  unlink(world.Path("a").c_str());
+  std::filesystem::create_directory(world.Path("a"));
+  CHECK(world.Mismatch() == v1::Decision::REASON_APPEARED);
+}
+
+TEST_CASE("A symbolic link holds by what it says, a resolved path by what it leads to") {
+  Holding world;
+  world.files().Write("a", "");
+  world.files().Write("b", "");
+  REQUIRE(symlink("a", world.Path("link").c_str()) == 0);
+  world.Observe("link", /*nofollow=*/true)->set_target("a");
+  CHECK(world.Mismatch() == v1::Decision::REASON_NONE);
+  unlink(world.Path("link").c_str());
+  REQUIRE(symlink("b", world.Path("link").c_str()) == 0);
+  CHECK(world.Mismatch() == v1::Decision::REASON_EDITED);
+}
+
+TEST_CASE("A listing holds by names and types, without the action's own products") {
+  Holding world;
+  std::filesystem::create_directory(world.Path("d"));
+  world.files().Write("d/a", "");
+  v1::Observation* const observation = world.Observe("d");
+  observation->set_listing(true);
+  *observation->mutable_digest() = ToProto(DigestOf(List(world.Path("d")), [](const std::string&) { return false; }));
+  world.files().Write("d/a", "other content");
+  CHECK(world.Mismatch() == v1::Decision::REASON_NONE);
+  world.files().Write("d/product", "");
+  CHECK(world.Mismatch() == v1::Decision::REASON_LISTING);
+  world.Make("d/product");
+  CHECK(world.Mismatch() == v1::Decision::REASON_NONE);
+  unlink(world.Path("d/a").c_str());
+  CHECK(world.Mismatch() == v1::Decision::REASON_LISTING);
+}
+
+TEST_CASE("A look-up that failed holds while it fails in the same way") {
+  Holding world;
+  world.files().Write("a", "");
+  v1::Observation* const observation = world.Observe("a");
+  observation->set_error(EACCES);
+  CHECK(world.Mismatch() == v1::Decision::REASON_STATUS);
+}
+
+TEST_CASE("Of the whole command, a product that is as it was left is no input") {
+  Holding world;
+  world.Observe("out");
+  const std::string path = world.files().Write("out", "made");
+  world.Make("out");
+  CHECK(world.Mismatch(/*whole=*/false) == v1::Decision::REASON_APPEARED);
+  CHECK(world.Mismatch(/*whole=*/true) == v1::Decision::REASON_NONE);
+  world.files().Write("out", "by hand");
+  CHECK(world.Mismatch(/*whole=*/true) == v1::Decision::REASON_APPEARED);
+}
+
+TEST_CASE("A product that would have been read before it was made is an input of the whole command too") {
+  Holding world;
+  world.Observe("out")->set_content(true);
+  world.files().Write("out", "made");
+  world.Make("out");
+  CHECK(world.Mismatch(/*whole=*/true) == v1::Decision::REASON_APPEARED);
+}
+
+TEST_CASE("A link to a directory that the command made is not taken for what it was before") {
+  Holding world;
+  world.Observe("link", /*nofollow=*/true);
+  std::filesystem::create_directory(world.Path("d"));
+  REQUIRE(symlink("d", world.Path("link").c_str()) == 0);
+  world.Make("link");
+  CHECK(world.Mismatch(/*whole=*/true) == v1::Decision::REASON_APPEARED);
+}
+
+}  // namespace
+}  // namespace ocpwatch
