@@ -10,23 +10,51 @@ namespace ocpwatch {
 
 BuildRecorder::BuildRecorder(BuildSetup setup) : impl_(std::make_unique<Impl>(std::move(setup))) {}
 BuildRecorder::~BuildRecorder() = default;
-std::shared_ptr<const StoredAction> BuildRecorder::TryWhole(Decisions* decisions) { return impl_->TryWhole(decisions); }
-std::vector<v1::Substitute> BuildRecorder::PrepareCommand() { return impl_->PrepareCommand(); }
-v1::BuildTotals BuildRecorder::Totals() const { return impl_->Totals(); }
+
+std::shared_ptr<const StoredAction> BuildRecorder::TryWhole(Decisions* decisions) {
+  absl::MutexLock lock(&mutex_);
+  return impl_->TryWhole(decisions);
+}
+
+std::vector<v1::Substitute> BuildRecorder::PrepareCommand() {
+  absl::MutexLock lock(&mutex_);
+  return impl_->PrepareCommand();
+}
+
+v1::BuildTotals BuildRecorder::Totals() const {
+  absl::MutexLock lock(&mutex_);
+  return impl_->Totals();
+}
+
 Decisions BuildRecorder::OnFrame(const v1::Frame& frame, const Applied& applied, FollowedModel model) {
+  absl::MutexLock lock(&mutex_);
   return impl_->OnFrame(frame, applied, model);
 }
+
 v1::Reply BuildRecorder::Decide(const v1::Frame& frame, FollowedModel model, Decisions* decisions) {
+  absl::MutexLock lock(&mutex_);
   return impl_->Decide(frame, model, decisions);
 }
-void BuildRecorder::OnDamage(uint32_t process, FollowedModel model) { impl_->OnDamage(process, model); }
+
+void BuildRecorder::OnDamage(uint32_t process, FollowedModel model) {
+  absl::MutexLock lock(&mutex_);
+  impl_->OnDamage(process, model);
+}
+
 void BuildRecorder::OnCommandStarted(CommandId command, FollowedModel model) {
+  absl::MutexLock lock(&mutex_);
   impl_->OnCommandStarted(command, model);
 }
+
 Decisions BuildRecorder::OnProcessGone(uint32_t process, FollowedModel model) {
+  absl::MutexLock lock(&mutex_);
   return impl_->OnProcessGone(process, model);
 }
-Decisions BuildRecorder::OnSessionEnd(FollowedModel model) { return impl_->OnSessionEnd(model); }
+
+Decisions BuildRecorder::OnSessionEnd(FollowedModel model) {
+  absl::MutexLock lock(&mutex_);
+  return impl_->OnSessionEnd(model);
+}
 
 BuildRecorder::Impl::Impl(BuildSetup setup)
     : setup_(std::move(setup)), store_(*setup_.store), ignored_environment_(setup_.configuration) {

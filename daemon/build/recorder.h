@@ -8,7 +8,8 @@
 // A call that may change a file is synchronous, so before it happens the recorder looks at what is there, and hashes
 // what somebody has read of it and that has not been hashed yet.
 //
-// Every function is called under the session's mutex; TryWhole and PrepareCommand before the session's command starts.
+// Thread-safe. The functions of SessionFollower come from the thread that reads the session's frames, the others from the
+// one that serves its client.
 #ifndef OCPWATCH_DAEMON_BUILD_RECORDER_H_
 #define OCPWATCH_DAEMON_BUILD_RECORDER_H_
 
@@ -17,6 +18,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
 #include "daemon/build/relay.h"
 #include "daemon/session/follower.h"
 #include "daemon/store/store.h"
@@ -55,7 +58,8 @@ class BuildRecorder final : public SessionFollower {
 
  private:
   class Impl;
-  const std::unique_ptr<Impl> impl_;
+  mutable absl::Mutex mutex_;
+  const std::unique_ptr<Impl> impl_ ABSL_PT_GUARDED_BY(mutex_);
 };
 
 }  // namespace ocpwatch

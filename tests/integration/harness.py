@@ -343,6 +343,8 @@ def needs(*tools):
     return unittest.skipIf(missing, f"not installed: {', '.join(missing)}")
 
 
+# What takes long, and shows nothing new with a sanitizer.
+once = unittest.skipIf(SANITIZED, "the release shows it")
 as_root = unittest.skipIf(os.getuid() != 0, "needs root")
 
 

@@ -191,6 +191,7 @@ class RealBuilds(harness.TestCase):
     def test_lua(self):
         self.compare_source("lua", "make linux -j2")
 
+    @harness.once
     @harness.needs("strace", "gcc", "make")
     def test_zlib(self):
         self.compare_source("zlib", "./configure && make")
@@ -217,12 +218,14 @@ class RealBuilds(harness.TestCase):
 
         return fresh
 
+    @harness.once
     @harness.needs("strace", "g++", "cmake", "ninja", "protoc")
     def test_configuring_this_project(self):
         """CMake: packages, pkg-config, trial compilations."""
         tree = self.path("ocp-watch")
         self.compare(tree, self.again(self.copy_this_project(), tree), self.CONFIGURE)
 
+    @harness.once
     @harness.needs("strace", "g++", "cmake", "ninja", "protoc")
     def test_building_this_project(self):
         """Ninja, protoc, a generator that is built before it runs, C++, assembler, archives, an executable, a library."""
