@@ -1,0 +1,162 @@
+"""`ocp-watch build` when something is killed, when the disk is full, and when many build at once: the result is right all the
+same, and the store stays sound.
+
+    OCPWATCH_KILLS=200 test_build_robust.py Robust.test_killed_at_any_moment      as often as one likes
+"""
+import contextlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import threading
+import time
+import unittest
+
+import building
+import harness
+
+KILLS = int(os.environ.get("OCPWATCH_KILLS", "6" if harness.SANITIZED else "15"))
+SESSIONS = 10
+SOURCES = ["a", "b", "c", "d"]
+
+MAKEFILE = """\
+prog: a.o b.o c.o d.o version
+\tgcc -o $@ a.o b.o c.o d.o
+%.o: %.c h.h
+\tgcc -c -o $@ $<
+version: VERSION
+\tsed s/^/v/ VERSION > version
+clean:
+\trm -f *.o prog version
+"""
+
+
+class Robust(building.TestCase):
+    def project(self):
+        self.put("Makefile", MAKEFILE)
+        self.put("h.h", "int b(void); int c(void); int d(void);\n")
+        self.put("VERSION", "1\n")
+        self.put("a.c", '#include "h.h"\nint main(void) { return b() + c() + d(); }\n')
+        for name in SOURCES[1:]:
+            self.put(f"{name}.c", f'#include "h.h"\nint {name}(void) {{ return 0; }}\n')
+
+    def start_build(self, directory, *flags):
+        return subprocess.Popen([*self.world.prefix, harness.CLI, "build", *flags, "--", "make", "-s", "-j2"], cwd=directory,
+                                env=self.world.env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                stderr=subprocess.DEVNULL)
+
+    def quiet(self):
+        """Nothing is left of a build but the daemon."""
+        daemons = set(self.world.daemon_pids())
+        return all(pid in daemons for pid, _ in self.world.processes())
+
+    def kill(self, whom):
+        for pid, argv in self.world.processes():
+            name = os.path.basename(argv[0]).decode()
+            if name == whom:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    def check_sound(self):
+        verified = self.world.run([harness.CLI, "verify"])
+        self.assertEqual(0, verified.status, verified)
+
+    @harness.needs("gcc", "make")
+    def test_killed_at_any_moment(self):
+        rng = random.Random(7)
+        self.project()
+        began = time.monotonic()
+        self.build(["make", "-s", "-j2"])
+        span = time.monotonic() - began
+        for number in range(1, KILLS + 1):
+            whom = rng.choice(["watchd", "ocp-watch", "make"])
+            with self.subTest(number=number, whom=whom):
+                # Some of it is new, some is to be put back, some is in its place.
+                name = rng.choice(SOURCES[1:])
+                self.put(f"{name}.c", f'#include "h.h"\nint {name}(void) {{ return {rng.choice([0, number])}; }}\n')
+                self.put("VERSION", f"{number}\n")
+                if rng.random() < 0.5:
+                    self.each(lambda tree: subprocess.run(["make", "-s", "clean"], cwd=tree, check=True))
+                build = self.start_build(self.traced)
+                time.sleep(rng.random() * span)
+                self.kill(whom)
+                build.wait(timeout=60)
+                harness.wait_until(self.quiet)
+                # make itself takes what a killed build has left for a product.
+                self.each(lambda tree: subprocess.run(["make", "-s", "clean"], cwd=tree, check=True))
+                self.build(["make", "-s", "-j2"])
+        self.check_sound()
+
+    @harness.as_root
+    @harness.needs("gcc", "make", "mount")
+    def test_a_full_disk(self):
+        """The store's directory holds less than the build makes: it is built, and what could be kept is sound."""
+        self.project()
+        self.world.run([harness.CLI, "stop"])
+        store = os.path.join(self.world.state, "ocp-watch")
+        shutil.rmtree(store, ignore_errors=True)
+        os.makedirs(store)
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", store], stderr=subprocess.DEVNULL).returncode:
+            self.skipTest("may not mount")
+        try:
+            for _ in range(3):
+                self.each(lambda tree: subprocess.run(["make", "-s", "clean"], cwd=tree, check=True))
+                expected = self.world.run(["make", "-s", "-j2"], cwd=self.twin)
+                got = self.world.run([harness.CLI, "build", "--", "make", "-s", "-j2"], cwd=self.traced)
+                self.assertIn(got.status, (expected.status, 125), got)
+                if got.status == 125:  # It says so, and the user builds without it.
+                    self.assertIn(b"ocp-watch", got.stderr)
+                    self.world.run(["make", "-s", "-j2"], cwd=self.traced)
+                self.assertFalse(self.differences(), got)
+        finally:
+            self.world.run([harness.CLI, "stop"])
+            subprocess.run(["umount", "-l", store], check=False)
+
+    def at_once(self, directories):
+        """Builds in all of them at the same time; the statuses."""
+        statuses = []
+
+        def build(directory):
+            statuses.append(self.start_build(directory).wait(timeout=300))
+
+        threads = [threading.Thread(target=build, args=(directory,)) for directory in directories]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return statuses
+
+    @harness.needs("gcc", "make")
+    def test_ten_sessions_build_ten_trees(self):
+        self.project()
+        trees = [self.path(f"tree{number}") for number in range(SESSIONS)]
+        for tree in trees:
+            shutil.copytree(self.twin, tree)
+        self.world.run(["make", "-s"], cwd=self.twin)
+        for step in ("first", "again", "clean"):
+            if step == "clean":
+                for tree in trees:
+                    subprocess.run(["make", "-s", "clean"], cwd=tree, check=True)
+            self.assertEqual([0] * SESSIONS, self.at_once(trees), step)
+            for tree in trees:
+                self.assertEqual(harness.snapshot(self.twin), harness.snapshot(tree), step)
+        self.check_sound()
+
+    @harness.needs("gcc", "make")
+    def test_ten_sessions_build_one_tree(self):
+        """As with make itself, who compiles while another links may fail: once all have ended, one more build is right."""
+        self.project()
+        self.world.run(["make", "-s"], cwd=self.twin)
+        self.at_once([self.traced] * SESSIONS)
+        self.build(["make", "-s", "-j2"])
+        self.at_once([self.traced] * SESSIONS)
+        self.assertFalse(self.differences())
+        self.each(lambda tree: subprocess.run(["make", "-s", "clean"], cwd=tree, check=True))
+        self.at_once([self.traced] * SESSIONS)
+        self.build(["make", "-s", "-j2"])
+        self.check_sound()
+
+
+if __name__ == "__main__":
+    harness.main()
