@@ -8,8 +8,8 @@
 // A call that may change a file is synchronous, so before it happens the recorder looks at what is there, and hashes
 // what somebody has read of it and that has not been hashed yet.
 //
-// Thread-safe. The functions of SessionFollower come from the thread that reads the session's frames, the others from the
-// one that serves its client.
+// Thread-safe. The functions of SessionFollower come from the thread that reads the session's frames, the others from
+// the one that serves its client.
 #ifndef OCPWATCH_DAEMON_BUILD_RECORDER_H_
 #define OCPWATCH_DAEMON_BUILD_RECORDER_H_
 

@@ -1,39 +1,12 @@
 // A command has ended: what it was becomes a record.
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "daemon/build/process_state.h"
 #include "daemon/build/recorder_impl.h"
 #include "daemon/ingest/ingest_target.h"
-#include "daemon/ingest/unique_fd.h"
 
 namespace ocpwatch {
-
-namespace {
-
-// The end of a process is heard of a moment before its descriptors are closed.
-constexpr absl::Duration kLastWriterPatience = absl::Milliseconds(20);
-// What a command wrote to a file that it inherited and that is kept with the record.
-constexpr uint64_t kMaxFileOutput = uint64_t{1} << 30;
-
-// `size` bytes of the file from `offset` on; empty if they cannot be read.
-std::string ReadPart(const std::string& path, uint64_t offset, uint64_t size) {
-  const UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  std::string bytes(size, '\0');
-  size_t done = 0;
-  while (done < size) {
-    const ssize_t part = pread(file.get(), bytes.data() + done, size - done, static_cast<off_t>(offset + done));
-    if (part <= 0) return "";
-    done += static_cast<size_t>(part);
-  }
-  return bytes;
-}
-
-}  // namespace
 
 bool BuildRecorder::Impl::AnyLives(const Scope& scope, FollowedModel model) const {
   const auto lives = [&](uint32_t number) {
@@ -138,65 +111,6 @@ bool BuildRecorder::Impl::MakeRecord(Scope* scope, FollowedModel model, v1::Acti
   record->set_session(setup_.header.id());
   for (const std::string& path : scope->ignored) record->add_ignored(path);
   return true;
-}
-
-void BuildRecorder::Impl::AddOutputs(Scope* scope, v1::ActionRecord* record) {
-  for (const OutputGroup& group : scope->start.outputs) {
-    v1::Output output;
-    for (const int32_t fd : group.fds) output.add_fds(fd);
-    if (group.kind == OpenDescriptor::Kind::kFile) {
-      const FileState state = StateOf(group.path, /*nofollow=*/false);
-      if (state.type != v1::FILE_REGULAR || state.stamp.ino != group.ino || state.stamp.size < group.start ||
-          state.stamp.size - group.start > kMaxFileOutput) {
-        scope->Taint(v1::Decision::REASON_CHANGED, "the file that its output went to was replaced or cut", group.path);
-        continue;
-      }
-      if (group.in_place ? state.stamp == group.stamp : state.stamp.size == group.start) continue;
-      const std::string bytes = ReadPart(group.path, group.start, state.stamp.size - group.start);
-      // Who wrote which part is not seen: stdio writes without a call that could be intercepted. But whoever has
-      // written nothing since the start, to wherever, has not written there.
-      const bool alone = std::all_of(group.holders.begin(), group.holders.end(), [](const auto& holder) {
-        return holder.second.has_value() && BytesWritten(holder.first) == holder.second;
-      });
-      if (group.unclear || group.in_place || !alone) {
-        scope->Taint(v1::Decision::REASON_OTHER,
-                     group.in_place ? "its output went over what a file held before"
-                                    : "others may have written to the file that its output went to",
-                     group.path);
-        continue;
-      }
-      const absl::StatusOr<Digest> digest = store_.PutBytes(bytes);
-      if (bytes.empty() || !digest.ok()) {
-        scope->Taint(v1::Decision::REASON_BLOB, "its output could not be stored", group.path);
-        continue;
-      }
-      *output.mutable_digest() = ToProto(*digest);
-      *record->add_outputs() = std::move(output);
-      continue;
-    }
-    if (!group.stream.has_value()) {
-      scope->Taint(v1::Decision::REASON_OTHER, "what it writes to its output could not be captured");
-      continue;
-    }
-    const Relay::Recorded recorded = setup_.relay->Finish(*group.stream, kLastWriterPatience);
-    if (!recorded.complete()) {
-      scope->Taint(v1::Decision::REASON_OTHER, !recorded.taken   ? "what it writes to its output could not be captured"
-                                               : !recorded.ended ? "something that it started still holds its output"
-                                                                 : "its output is too long to be kept");
-      continue;
-    }
-    if (recorded.size == 0) continue;
-    const absl::StatusOr<Digest> digest =
-        recorded.file.get() >= 0
-            ? store_.PutBytes(ReadPart(absl::StrCat("/proc/self/fd/", recorded.file.get()), 0, recorded.size))
-            : store_.PutBytes(recorded.bytes);
-    if (!digest.ok()) {
-      scope->Taint(v1::Decision::REASON_BLOB, "its output could not be stored");
-      continue;
-    }
-    *output.mutable_digest() = ToProto(*digest);
-    *record->add_outputs() = std::move(output);
-  }
 }
 
 void BuildRecorder::Impl::AddObservations(Scope* scope, const Trace& trace, v1::ActionRecord* record) {

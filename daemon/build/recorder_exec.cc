@@ -1,5 +1,4 @@
 // Before a command is executed: does it have to be?
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -139,77 +138,6 @@ std::vector<v1::Substitute> BuildRecorder::Impl::PrepareCommand() {
   }
   Substitute(setup_.start.client_pid(), start->second.open, &start->second.outputs, &substitutes);
   return {substitutes.begin(), substitutes.end()};
-}
-
-std::vector<OutputGroup> BuildRecorder::Impl::GroupOutputs(const std::vector<OpenDescriptor>& open) {
-  using Kind = OpenDescriptor::Kind;
-  std::vector<OutputGroup> groups;
-  for (const OpenDescriptor& descriptor : open) {
-    const bool can_hold_words = descriptor.kind == Kind::kPipe || descriptor.kind == Kind::kTerminal ||
-                                descriptor.kind == Kind::kSocket || descriptor.kind == Kind::kFile;
-    if (!descriptor.writable() || !can_hold_words || descriptor.fd == STDIN_FILENO) continue;
-    const auto same = std::find_if(groups.begin(), groups.end(), [&](const OutputGroup& group) {
-      return group.kind == descriptor.kind && group.dev == descriptor.dev && group.ino == descriptor.ino;
-    });
-    if (same != groups.end()) {
-      same->fds.push_back(descriptor.fd);
-      continue;
-    }
-    // A pipe that is not its output or error is somebody's means of talking: a jobserver's. Its use is noticed.
-    if (descriptor.fd > STDERR_FILENO && descriptor.kind != Kind::kFile) continue;
-    OutputGroup group;
-    group.fds = {descriptor.fd};
-    group.kind = descriptor.kind;
-    group.dev = descriptor.dev;
-    group.ino = descriptor.ino;
-    if (descriptor.kind == Kind::kFile) {
-      group.path = descriptor.path;
-      const FileState state = StateOf(descriptor.path, /*nofollow=*/false);
-      group.start = state.type == v1::FILE_REGULAR ? state.stamp.size : 0;
-      group.stamp = state.stamp;
-      group.in_place = (descriptor.flags & O_APPEND) == 0 && descriptor.offset != group.start;
-    }
-    groups.push_back(std::move(group));
-  }
-  return groups;
-}
-
-void BuildRecorder::Impl::FindHolders(const Process& source, uint32_t number, const std::vector<OpenDescriptor>& open,
-                                      FollowedModel model, std::vector<OutputGroup>* groups) {
-  for (OutputGroup& group : *groups) {
-    if (group.kind != OpenDescriptor::Kind::kFile) continue;
-    const auto first = std::find_if(
-        open.begin(), open.end(), [&](const OpenDescriptor& descriptor) { return descriptor.fd == group.fds.front(); });
-    if (first->source_fd < 0) continue;  // A file action opens it.
-    const Descriptor* const opened = source.descriptors.Find(first->source_fd);
-    group.unclear = opened == nullptr;
-    if (group.unclear) continue;
-    for (const Process* other : model.tracker.processes().InOrder()) {
-      if (other->ended || other->number == number) continue;
-      bool holds = false;
-      other->descriptors.ForEach([&](int32_t, const Descriptor& descriptor) {
-        holds = holds || (descriptor.writable && descriptor.path == opened->path);
-      });
-      if (holds) group.holders.emplace_back(other->pid, BytesWritten(other->pid));
-    }
-  }
-}
-
-void BuildRecorder::Impl::Substitute(int32_t pid, const std::vector<OpenDescriptor>& open,
-                                     std::vector<OutputGroup>* groups,
-                                     google::protobuf::RepeatedPtrField<v1::Substitute>* substitutes) {
-  if (setup_.relay == nullptr) return;
-  for (OutputGroup& group : *groups) {
-    if (group.kind == OpenDescriptor::Kind::kFile) continue;
-    const auto first = std::find_if(
-        open.begin(), open.end(), [&](const OpenDescriptor& descriptor) { return descriptor.fd == group.fds.front(); });
-    const absl::StatusOr<Relay::Stream> stream = setup_.relay->Open(pid, first->source_fd);
-    if (!stream.ok()) continue;
-    group.stream = stream->id;
-    v1::Substitute& substitute = *substitutes->Add();
-    for (const int32_t fd : group.fds) substitute.add_fds(fd);
-    substitute.set_path(stream->path);
-  }
 }
 
 void BuildRecorder::Impl::ForgetStart(uint32_t process) {

@@ -1,6 +1,7 @@
 // The inside of BuildRecorder, for its own files: recorder.cc (frames, scopes), recorder_observe.cc (what is learnt),
 // recorder_calls.cc (what each call says), recorder_change.cc (before and after a change), recorder_exec.cc
-// (decisions), recorder_end.cc (records). See recorder.h.
+// (decisions), recorder_outputs.cc (what is written to pipes and inherited files), recorder_end.cc (records). See
+// recorder.h.
 #ifndef OCPWATCH_DAEMON_BUILD_RECORDER_IMPL_H_
 #define OCPWATCH_DAEMON_BUILD_RECORDER_IMPL_H_
 
@@ -105,15 +106,19 @@ class BuildRecorder::Impl {
                 FollowedModel model);
   // Why there is no record that fits.
   Mismatch ExplainNew(const v1::Fingerprint& key);
+  void ForgetStart(uint32_t process);
+  bool NeverReused(const std::string& executable) const;
+  v1::Fingerprint RootKey(std::vector<OpenDescriptor>* open) const;
+
+  // ---- recorder_outputs.cc
   std::vector<OutputGroup> GroupOutputs(const std::vector<OpenDescriptor>& open);
   // Who else has the files open than process `number`, which gets them from `source` (of a spawn: its parent).
   static void FindHolders(const Process& source, uint32_t number, const std::vector<OpenDescriptor>& open,
                           FollowedModel model, std::vector<OutputGroup>* groups);
   void Substitute(int32_t pid, const std::vector<OpenDescriptor>& open, std::vector<OutputGroup>* groups,
                   google::protobuf::RepeatedPtrField<v1::Substitute>* substitutes);
-  void ForgetStart(uint32_t process);
-  bool NeverReused(const std::string& executable) const;
-  v1::Fingerprint RootKey(std::vector<OpenDescriptor>* open) const;
+  void AddOutputs(Scope* scope, v1::ActionRecord* record);
+  void AddFileOutput(Scope* scope, const OutputGroup& group, v1::Output output, v1::ActionRecord* record);
 
   // ---- recorder_end.cc
   void End(Scope* scope, FollowedModel model, Decisions* decisions);
@@ -121,7 +126,6 @@ class BuildRecorder::Impl {
   bool MakeRecord(Scope* scope, FollowedModel model, v1::ActionRecord* record);
   void AddObservations(Scope* scope, const Trace& trace, v1::ActionRecord* record);
   void AddEffects(Scope* scope, const Trace& trace, v1::ActionRecord* record);
-  void AddOutputs(Scope* scope, v1::ActionRecord* record);
 
   const BuildSetup setup_;
   Store& store_;
