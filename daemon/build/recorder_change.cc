@@ -1,6 +1,8 @@
 // Calls that change files. Each is synchronous: before it is made, what is there is looked at.
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -34,6 +36,13 @@ bool ListTree(const std::string& directory, const std::string& below, std::vecto
     }
   }
   return true;
+}
+
+// A regular file as we would make it: ours, and without extended attributes.
+bool IsPlain(const std::string& path) {
+  struct stat status;
+  return lstat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) && status.st_uid == geteuid() &&
+         status.st_gid == getegid() && llistxattr(path.c_str(), nullptr, 0) <= 0;
 }
 
 }  // namespace
@@ -285,6 +294,12 @@ void BuildRecorder::Impl::AfterChange(Scope* scope, v1::Op op, const v1::AfterCa
     }
     case v1::OP_CHOWN:
     case v1::OP_SET_XATTR:
+      // `cp -p` gives its copy the owner that it has, and an access list that says what its mode says.
+      if (before.path != kNoPath && IsPlain(trace.Path(before.path))) {
+        change.mode_set = true;
+        change.in_place = true;
+        return MarkChanged(scope, before.path, change, &trace);
+      }
       return TaintUp(scope, v1::Decision::REASON_OTHER, "it changed an owner or an extended attribute",
                      before.path == kNoPath ? "" : trace.Path(before.path));
     case v1::OP_TRUNCATE:

@@ -114,7 +114,9 @@ bool BuildRecorder::Impl::MakeRecord(Scope* scope, FollowedModel model, v1::Acti
 }
 
 void BuildRecorder::Impl::AddObservations(Scope* scope, const Trace& trace, v1::ActionRecord* record) {
-  const absl::flat_hash_set<std::string> own = OwnPaths(*record);
+  absl::flat_hash_set<std::string> own = OwnPaths(*record);
+  // What came and went has no effect, and is in listings all the same.
+  for (const auto& [path, change] : scope->changed) own.insert(trace.Path(path));
   std::vector<std::pair<uint64_t, Seen*>> seen;
   seen.reserve(scope->seen.size());
   for (auto& [key, value] : scope->seen) seen.emplace_back(key, &value);

@@ -227,6 +227,21 @@ class Build(building.TestCase):
         self.sh(script)
         self.sh(script)
 
+    def test_copies_with_their_attributes(self):
+        self.put("in", "x\n", 0o640)
+        self.each(lambda directory: os.utime(os.path.join(directory, "in"), (1000, 1000)))
+        for number in range(3):
+            built = self.sh("cp -p in out; install -m 600 in out2; chown $(id -u):$(id -g) out2; stat -c %Y out")
+        self.assertTrue(built.nothing_ran(), built)
+        self.remove("out", "out2")
+        self.sh("cp -p in out; install -m 600 in out2; chown $(id -u):$(id -g) out2; stat -c %Y out")
+
+    def test_files_that_come_and_go_are_in_no_listing(self):
+        self.put("in", "x\n")
+        script = "/bin/cp in tmp$$; ls tmp* > /dev/null; rm tmp$$; ls"
+        self.sh(script)
+        self.assertTrue(self.sh(script).nothing_ran())
+
     def test_an_append_is_not_done_twice(self):
         self.put("log", "start\n")
         self.sh("echo x >> log; : 1")
