@@ -117,7 +117,7 @@ int CollectGarbage(const StoreOptions& options) {
   if (!options.max_age.empty()) {
     const absl::StatusOr<uint64_t> seconds = ParseAge(options.max_age);
     if (!seconds.ok()) return Fail(seconds.status(), kExitUsage, "ocp-watch gc --help");
-    constexpr uint64_t kDay = 24 * 60 * 60;
+    constexpr uint64_t kDay = uint64_t{24} * 60 * 60;
     request.set_max_age_days(static_cast<uint32_t>((*seconds + kDay - 1) / kDay));
   }
   v1::CollectGarbageReply reply;

@@ -37,7 +37,7 @@ std::string RealPath(const std::string& path);
 struct ListedName {
   std::string name;
   unsigned char type = 0;
-  friend auto operator<=>(const ListedName&, const ListedName&) = default;
+  friend auto operator<=>(const ListedName&, const ListedName&) = default;  // NOLINT(modernize-use-nullptr)
 };
 using Listing = std::vector<ListedName>;
 

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "daemon/build/recorder_impl.h"
+#include "daemon/session/path.h"
 
 namespace ocpwatch {
 
@@ -166,18 +167,20 @@ void BuildRecorder::Impl::OnCommandStarted(CommandId id, FollowedModel model) {
 void BuildRecorder::Impl::OnImage(Scope* scope, const v1::Proc& proc, FollowedModel model) {
   const Command& command = *model.trace.Find(scope->command);
   if (command.process != scope->process) return;
-  const auto content = [&](const std::string& path) {
-    if (path.empty() || path.front() != '/' || !Counts(scope, path)) return;
+  const auto content = [&](const std::string& spelled) {
+    std::string path;
+    if (!ResolvePath("/", command.cwd, spelled, &path) || !Counts(scope, path)) return;
     ObserveNow(scope, model.trace.Intern(path), /*nofollow=*/false, kContent | kMode, model.trace);
   };
   content(command.executable);
   // The name by which it was asked for: a link to the program, or a script that has it as its interpreter.
   if (!proc.requested().empty() && !proc.requested().starts_with("/dev/fd/")) {
-    const std::string spelled =
-        proc.requested().front() == '/' ? proc.requested() : absl::StrCat(command.cwd, "/", proc.requested());
-    content(spelled);
+    content(proc.requested());
   }
-  for (const std::string& library : proc.libraries()) content(library);
+  for (const std::string& library : proc.libraries()) {
+    // One that was found below a relative name is told by that. The vdso is no file.
+    if (library.find('/') != std::string::npos) content(library);
+  }
   // A file as standard input is read from there on; it is not seen whether it is.
   for (const OpenDescriptor& open : scope->start.open) {
     if (open.kind == OpenDescriptor::Kind::kFile && open.readable() && !open.path.empty() && Counts(scope, open.path)) {

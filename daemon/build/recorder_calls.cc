@@ -148,6 +148,14 @@ void BuildRecorder::Impl::OnAfter(Scope* scope, const v1::Frame& frame, const Ap
   }
   const PathId path =
       looked_before && before.path != kNoPath ? before.path : Physical(applied.path, call.path(), call.fd(), &trace);
+  if ((op == v1::OP_LINK || op == v1::OP_RENAME) && call.error() == 0 &&
+      (path == kNoPath || !Counts(scope, trace.Path(path)))) {
+    // Something without a name gets one (O_TMPFILE, /proc/self/fd/3), or comes from where nothing counts.
+    if (!looked_before) TaintUp(scope, v1::Decision::REASON_UNSEEN, "it changed a file before that could be looked at");
+    Change change;
+    change.mode_set = true;
+    return MarkChanged(scope, looked_before ? before.path2 : applied.path2, change, &trace);
+  }
   if (path == kNoPath) {
     if (call.error() == 0 && !call.path().empty() && Changes(op, call.flags())) {
       TaintUp(scope, v1::Decision::REASON_UNSEEN, "it changed a file by a path that could not be followed");

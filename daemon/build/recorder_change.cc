@@ -167,7 +167,7 @@ void BuildRecorder::Impl::BeforeChange(Scope* scope, v1::Op op, const v1::Before
 }
 
 void BuildRecorder::Impl::MarkChanged(Scope* scope, PathId path, const Change& change, Trace* trace) {
-  if (path == kNoPath || !Counts(scope, trace->Path(path))) return;
+  if (scope == nullptr || path == kNoPath || !Counts(scope, trace->Path(path))) return;
   writers_[path] = scope->command;
   versions_.erase(path);
   for (Scope* above = scope; above != nullptr; above = above->parent) {
