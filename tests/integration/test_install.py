@@ -33,8 +33,8 @@ class Install(harness.TestCase):
     def test_what_belongs_there(self):
         found = [os.path.relpath(os.path.join(folder, name), self.root + self.prefix)
                  for folder, _, files in os.walk(self.root) for name in files]
-        for wanted in ("bin/ocp-watch", "watchd", "libocpwatch-preload.so", "systemd/user/ocp-watch.socket",
-                       "systemd/user/ocp-watch.service", "man/man1/ocp-watch.1"):
+        for wanted in ("bin/ocp-watch", "watchd", "libocpwatch-preload.so", "ocp-watch-replay",
+                       "systemd/user/ocp-watch.socket", "systemd/user/ocp-watch.service", "man/man1/ocp-watch.1"):
             self.assertTrue(any(path.startswith(wanted) or path.endswith(wanted) or path.endswith(wanted + ".gz")
                                 for path in found), (wanted, found))
         self.assertFalse([path for path in found if "test" in path or path.startswith("include")], found)
