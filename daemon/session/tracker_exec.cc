@@ -150,12 +150,13 @@ void Tracker::Impl::OnDecision(const v1::Decision& decision) {
   }
   if (process == nullptr) return;
   if (reused && process->pending != nullptr) {
+    const CommandId made = process->pending->made;
+    if (made != 0) ClearOpaque(made);
+    Command& command = made != 0 ? *trace_.Find(made) : BeginCommand(*process, process->pending->time_ns);
     const std::unique_ptr<PendingExec> pending = std::move(process->pending);
-    if (pending->made != 0) ClearOpaque(pending->made);
-    Command& command = pending->made != 0 ? *trace_.Find(pending->made) : BeginCommand(*process, pending->time_ns);
     command.argv = pending->argv;
     if (pending->path != kNoPath) command.executable = trace_.Path(pending->path);
-    if (pending->made == 0 && observer_ != nullptr) observer_->OnCommandStarted(command.id);
+    if (made == 0 && observer_ != nullptr) observer_->OnCommandStarted(command.id);
     process->exit_seen = true;
     process->exit_value = decision.exit_status();
     EndCommand(command.id, v1::END_EXIT, decision.exit_status(), decision.time_ns());

@@ -82,7 +82,7 @@ bool AddressWasRead(int error) { return error != EFAULT && error != EBADF && err
 
 void HoldForOutputs(const Call& wait) {
   for (const int fd : {STDOUT_FILENO, STDERR_FILENO}) {
-    struct stat status;
+    struct stat status = {};
     if (Failed(RawFstat(fd, &status)) || !S_ISREG(status.st_mode)) continue;
     Call barrier;
     barrier.function = wait.function;

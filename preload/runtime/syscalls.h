@@ -72,7 +72,7 @@ inline bool ProcessIsGone(int pid) { return RawSyscall(SYS_kill, pid, 0) == -ESR
 inline void* RawMap(size_t size) {
   const long result =
       RawSyscall(SYS_mmap, 0, static_cast<long>(size), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-  return Failed(result) ? nullptr : reinterpret_cast<void*>(result);
+  return Failed(result) ? nullptr : reinterpret_cast<void*>(result);  // NOLINT(performance-no-int-to-ptr)
 }
 inline void RawUnmap(void* memory, size_t size) { RawSyscall(SYS_munmap, AsWord(memory), static_cast<long>(size)); }
 

@@ -460,6 +460,7 @@ TEST_CASE("Two pools of commands at once in many threads lose nothing") {
   const auto relay = client.NewRelay();
   std::vector<std::thread> threads;
   std::atomic<int> wrong{0};
+  threads.reserve(4);
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&] {
       for (int i = 0; i < 300; ++i) {

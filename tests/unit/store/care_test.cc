@@ -132,7 +132,8 @@ TEST_CASE("room that removed records took in the database goes back to the disk"
   for (int i = 0; i < 40; ++i) {
     v1::ActionRecord record = Record(std::to_string(i), "/w/in", "", "/w/out", *store->PutBytes("o"));
     record.mutable_key()->add_environment(std::string(200'000, 'x'));
-    REQUIRE(store->Put(std::move(record)).ok());
+    const absl::Status put = store->Put(std::move(record));
+    REQUIRE(put.ok());
   }
   const auto reply = store->CollectGarbage({.max_bytes = 1'000'000}, false);
   REQUIRE(reply.ok());

@@ -7,6 +7,7 @@ namespace {
 
 std::vector<std::string> Argv0(const std::vector<ActionPtr>& actions) {
   std::vector<std::string> names;
+  names.reserve(actions.size());
   for (const ActionPtr& action : actions) names.push_back(action->record.key().argv(0));
   return names;
 }
