@@ -50,7 +50,8 @@ Behaviour BehaviourFor(FunctionId function);
 
 // Set once, when this process joins. In build sessions reads are told once of each descriptor instead of each or not at
 // all, and more goes along: environments, what a stat found, which opens wait for an answer.
-extern constinit bool in_build_session __attribute__((visibility("hidden")));
+// NOLINTNEXTLINE(bugprone-dynamic-static-initializers): it is a constant at first.
+extern bool in_build_session __attribute__((visibility("hidden")));
 
 // Writes the BeforeCall for kBeforeAndAfter and kSynchronous (and waits for the daemon's permission); nothing for
 // kAfter.
