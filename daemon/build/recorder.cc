@@ -58,9 +58,15 @@ Decisions BuildRecorder::OnSessionEnd(FollowedModel model) {
 }
 
 BuildRecorder::Impl::Impl(BuildSetup setup)
-    : setup_(std::move(setup)), store_(*setup_.store), ignored_environment_(setup_.configuration) {
+    : setup_(std::move(setup)),
+      store_(*setup_.store),
+      intents_(*setup_.intents),
+      session_(intents_.Join()),
+      ignored_environment_(setup_.configuration) {
   for (const uint32_t op : setup_.header.ops()) ops_.push_back(static_cast<v1::Op>(op));
 }
+
+BuildRecorder::Impl::~Impl() { intents_.Leave(session_); }
 
 Scope* BuildRecorder::Impl::ScopeOf(CommandId command) const {
   const auto found = scopes_.find(command);
@@ -141,8 +147,10 @@ void BuildRecorder::Impl::OnCommandStarted(CommandId id, FollowedModel model) {
   scope->parent = ScopeOf(command.parent);
   scope->process = command.process;
   scope->start_ns = command.start_ns;
+  if (scope->parent != nullptr) scope->since = scope->parent->since;
   if (const auto start = starts_.find(command.process); start != starts_.end()) {
     scope->start = std::move(start->second);
+    scope->since = scope->start.since;
     starts_.erase(start);
   }
   for (Scope* above = scope->parent; above != nullptr; above = above->parent) ++above->commands;

@@ -21,6 +21,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "daemon/build/relay.h"
+#include "daemon/build/write_intents.h"
 #include "daemon/session/follower.h"
 #include "daemon/store/store.h"
 #include "ocpwatch/v1/configuration.pb.h"
@@ -30,8 +31,9 @@
 namespace ocpwatch {
 
 struct BuildSetup {
-  Store* store = nullptr;        // Outlives the recorder.
-  std::shared_ptr<Relay> relay;  // Null: outputs to pipes and terminals cannot be captured.
+  Store* store = nullptr;                 // Outlives the recorder.
+  std::shared_ptr<WriteIntents> intents;  // Of all build sessions.
+  std::shared_ptr<Relay> relay;           // Null: outputs to pipes and terminals cannot be captured.
   v1::Configuration configuration;
   v1::SessionHeader header;  // With functions and ops.
   v1::RunRequest::Start start;

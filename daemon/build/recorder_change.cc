@@ -98,6 +98,15 @@ FileState BuildRecorder::Impl::LookBefore(Scope* scope, PathId path, bool nofoll
       other->Taint(v1::Decision::REASON_HAZARD, "two commands wrote a file at the same time", name);
     }
   }
+  for (const auto& [command, other] : scopes_) {
+    for (const OutputGroup& group : other->start.outputs) {
+      if (group.kind != OpenDescriptor::Kind::kFile || group.ino != state.stamp.ino || group.dev != state.stamp.dev ||
+          state.type != v1::FILE_REGULAR || !Unordered(*scope, command, trace)) {
+        continue;
+      }
+      other->Taint(v1::Decision::REASON_HAZARD, "another command wrote to its output at the same time", name);
+    }
+  }
   return state;
 }
 
@@ -163,13 +172,20 @@ void BuildRecorder::Impl::BeforeChange(Scope* scope, v1::Op op, const v1::Before
       before.state = look(before.path, (call.flags() & AT_SYMLINK_NOFOLLOW) != 0, kContent | kMode, false);
       break;
   }
+  Intend(scope, before.path, trace);
+  Intend(scope, before.path2, trace);
   befores_[uint64_t{process} << 32 | call.id()] = std::move(before);
+}
+
+void BuildRecorder::Impl::Intend(Scope* scope, PathId path, const Trace& trace) {
+  if (path != kNoPath && scope->intended.insert(path).second) intents_.Begin(session_, trace.Path(path));
 }
 
 void BuildRecorder::Impl::MarkChanged(Scope* scope, PathId path, const Change& change, Trace* trace) {
   if (scope == nullptr || path == kNoPath || !Counts(scope, trace->Path(path))) return;
   writers_[path] = scope->command;
   versions_.erase(path);
+  Intend(scope, path, *trace);
   for (Scope* above = scope; above != nullptr; above = above->parent) {
     const auto [found, fresh] = above->changed.try_emplace(path, change);
     Change& known = found->second;

@@ -78,6 +78,7 @@ void BuildRecorder::Impl::End(Scope* scope, FollowedModel model, Decisions* deci
     }
     decisions->push_back(std::move(decision));
   }
+  for (const PathId path : scope->intended) intents_.End(session_, model.trace.Path(path));
   for (const uint32_t fork : scope->forks) forked_.erase(fork);
   if (scope->parent != nullptr) scope->parent->children.erase(scope);
   scopes_.erase(scope->command);
@@ -102,6 +103,7 @@ bool BuildRecorder::Impl::MakeRecord(Scope* scope, FollowedModel model, v1::Acti
   record->set_exit_status(last->end_value);
   AddEffects(scope, model.trace, record);
   AddObservations(scope, model.trace, record);
+  CheckOtherSessions(scope, model.trace);
   if (scope->taint != v1::Decision::REASON_NONE) return false;
   record->set_fingerprint(scope->start.fingerprint);
   *record->mutable_key() = scope->start.key;
@@ -111,6 +113,19 @@ bool BuildRecorder::Impl::MakeRecord(Scope* scope, FollowedModel model, v1::Acti
   record->set_session(setup_.header.id());
   for (const std::string& path : scope->ignored) record->add_ignored(path);
   return true;
+}
+
+void BuildRecorder::Impl::CheckOtherSessions(Scope* scope, const Trace& trace) {
+  if (!intents_.AnyOthers(session_)) return;
+  const auto check = [&](const std::string& path) {
+    if (!intents_.ByOthers(session_, path, scope->since)) return;
+    scope->Taint(v1::Decision::REASON_HAZARD, "another session wrote to a file that it used", path);
+  };
+  for (const auto& [path, change] : scope->changed) check(trace.Path(path));
+  for (const auto& [key, seen] : scope->seen) check(trace.Path(static_cast<PathId>(key >> 1)));
+  for (const OutputGroup& group : scope->start.outputs) {
+    if (group.kind == OpenDescriptor::Kind::kFile) check(group.path);
+  }
 }
 
 void BuildRecorder::Impl::AddObservations(Scope* scope, const Trace& trace, v1::ActionRecord* record) {

@@ -8,7 +8,6 @@
 #include "absl/strings/str_cat.h"
 #include "daemon/build/process_state.h"
 #include "daemon/build/recorder_impl.h"
-#include "daemon/build/restore.h"
 #include "daemon/ingest/futex.h"
 #include "ocpwatch/v1/ring.h"
 
@@ -75,8 +74,30 @@ v1::Fingerprint BuildRecorder::Impl::RootKey(std::vector<OpenDescriptor>* open) 
   return key;
 }
 
+std::optional<Mismatch> BuildRecorder::Impl::UsedByOthers(const v1::ActionRecord& record) const {
+  if (!intents_.AnyOthers(session_)) return std::nullopt;
+  const auto find = [&](const auto& parts) -> std::optional<Mismatch> {
+    for (const auto& part : parts) {
+      if (!intents_.ByOthers(session_, part.path(), intents_.Now())) continue;
+      return Mismatch{v1::Decision::REASON_HAZARD, part.path(), "is being written by another session"};
+    }
+    return std::nullopt;
+  };
+  std::optional<Mismatch> mismatch = find(record.effects());
+  return mismatch.has_value() ? mismatch : find(record.observations());
+}
+
+absl::Status BuildRecorder::Impl::PutBack(const v1::ActionRecord& record, Untouched untouched) {
+  for (const v1::Effect& effect : record.effects()) intents_.Begin(session_, effect.path());
+  bool changed = false;
+  absl::Status status = Restore(record, untouched, &store_, &changed);
+  for (const v1::Effect& effect : record.effects()) intents_.End(session_, effect.path());
+  return status;
+}
+
 std::shared_ptr<const StoredAction> BuildRecorder::Impl::TryWhole(Decisions* decisions) {
   Start start;
+  start.since = intents_.Now();
   start.key = RootKey(&start.open);
   start.fingerprint = FingerprintOf(start.key);
   start.asked = true;
@@ -89,8 +110,8 @@ std::shared_ptr<const StoredAction> BuildRecorder::Impl::TryWhole(Decisions* dec
     if (!HasOutputs(record, &store_)) {
       return Mismatch{v1::Decision::REASON_BLOB, "", "what it wrote is not in the store any more"};
     }
-    bool changed = false;
-    if (setup_.start.dry_run() || Restore(record, Untouched::kKeepTimes, &store_, &changed).ok()) return std::nullopt;
+    if (std::optional<Mismatch> mismatch = UsedByOthers(record)) return mismatch;
+    if (setup_.start.dry_run() || PutBack(record, Untouched::kKeepTimes).ok()) return std::nullopt;
     present.emplace(&store_);  // Something may have been put back.
     return Mismatch{v1::Decision::REASON_BLOB, "", "what it made could not be put back"};
   };
@@ -178,6 +199,7 @@ v1::Reply BuildRecorder::Impl::DecideExec(Scope* parent, const v1::Frame& frame,
 
   // Whoever starts it was there before: what it has said comes first, and its own forks do not count as going on.
   Start start;
+  start.since = intents_.Now();
   v1::Fingerprint& key = start.key;
   key.mutable_argv()->Assign(request.argv.begin(), request.argv.end());
   key.mutable_environment()->Assign(request.environment.begin(), request.environment.end());
@@ -265,6 +287,10 @@ bool BuildRecorder::Impl::TryReuse(Scope* parent, const StoredAction& action,
     *why = {v1::Decision::REASON_HAZARD, observation.path(), "is being written by another command"};
     return false;
   }
+  if (std::optional<Mismatch> mismatch = UsedByOthers(record)) {
+    *why = *std::move(mismatch);
+    return false;
+  }
   for (const v1::Effect& effect : record.effects()) SettleReaders(StateOf(effect.path(), /*nofollow=*/true));
 
   // What it would have learnt, those above have learnt.
@@ -293,8 +319,7 @@ bool BuildRecorder::Impl::TryReuse(Scope* parent, const StoredAction& action,
     }
     learnt.emplace_back(&observation, std::move(seen));
   }
-  bool changed = false;
-  if (const absl::Status status = Restore(record, Untouched::kNewTimes, &store_, &changed); !status.ok()) {
+  if (const absl::Status status = PutBack(record, Untouched::kNewTimes); !status.ok()) {
     if (absl::IsDataLoss(status) || absl::IsNotFound(status)) store_.Forget(action.id);
     *why = {v1::Decision::REASON_BLOB, "",
             absl::StrCat("what it made could not be put back: ", std::string(status.message()))};

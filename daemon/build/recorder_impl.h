@@ -16,6 +16,7 @@
 #include "daemon/build/fingerprint.h"
 #include "daemon/build/holds.h"
 #include "daemon/build/recorder.h"
+#include "daemon/build/restore.h"
 #include "daemon/build/scope.h"
 #include "ocpwatch/v1/functions.pb.h"
 
@@ -24,6 +25,9 @@ namespace ocpwatch {
 class BuildRecorder::Impl {
  public:
   explicit Impl(BuildSetup setup);
+  ~Impl();
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
 
   std::shared_ptr<const StoredAction> TryWhole(Decisions* decisions);
   std::vector<v1::Substitute> PrepareCommand();
@@ -98,12 +102,17 @@ class BuildRecorder::Impl {
   // Of which file it was made another name, in this command or one above.
   static std::optional<PathId> LinkedFrom(const Scope& scope, PathId path);
   void MarkChanged(Scope* scope, PathId path, const Change& change, Trace* trace);
+  // Tells other sessions that the scope is at work on the path, until it ends.
+  void Intend(Scope* scope, PathId path, const Trace& trace);
 
   // ---- recorder_exec.cc
   v1::Reply DecideExec(Scope* parent, const v1::Frame& frame, const Applied& applied, FollowedModel model,
                        Decisions* decisions);
   bool TryReuse(Scope* parent, const StoredAction& action, const absl::flat_hash_set<std::string>& alike, Mismatch* why,
                 FollowedModel model);
+  // What of the record another session is at work on.
+  std::optional<Mismatch> UsedByOthers(const v1::ActionRecord& record) const;
+  absl::Status PutBack(const v1::ActionRecord& record, Untouched untouched);
   // Why there is no record that fits.
   Mismatch ExplainNew(const v1::Fingerprint& key);
   void ForgetStart(uint32_t process);
@@ -126,9 +135,13 @@ class BuildRecorder::Impl {
   bool MakeRecord(Scope* scope, FollowedModel model, v1::ActionRecord* record);
   void AddObservations(Scope* scope, const Trace& trace, v1::ActionRecord* record);
   void AddEffects(Scope* scope, const Trace& trace, v1::ActionRecord* record);
+  // Taints the scope if another session was at work on something that it used.
+  void CheckOtherSessions(Scope* scope, const Trace& trace);
 
   const BuildSetup setup_;
   Store& store_;
+  WriteIntents& intents_;
+  const WriteIntents::Session session_;
   const IgnoredEnvironment ignored_environment_;
   std::vector<v1::Op> ops_;  // By FunctionId.
   v1::BuildTotals totals_;

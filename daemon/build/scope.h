@@ -18,6 +18,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "daemon/build/descriptors.h"
 #include "daemon/build/file_state.h"
+#include "daemon/build/write_intents.h"
 #include "daemon/session/trace.h"
 #include "daemon/store/digest.h"
 #include "ocpwatch/v1/action.pb.h"
@@ -91,6 +92,7 @@ struct Start {
   std::vector<OpenDescriptor> open;
   std::vector<OutputGroup> outputs;
   v1::Decision decision;  // That it runs, and why.
+  WriteIntents::Moment since = 0;
 };
 
 struct Scope {
@@ -100,10 +102,12 @@ struct Scope {
   uint64_t start_ns = 0;
   uint32_t commands = 1;  // With sub-commands, reused ones as well.
   Start start;
+  WriteIntents::Moment since = 0;  // What other sessions have changed since then may have been seen by it.
 
   absl::flat_hash_map<uint64_t, Seen> seen;  // By Key.
   absl::flat_hash_map<PathId, Change> changed;
   absl::flat_hash_set<PathId> made_directories;
+  absl::flat_hash_set<PathId> intended;  // By itself; the other sessions know.
   absl::flat_hash_set<uint32_t> forks;   // Process numbers that live, as far as is known.
   absl::flat_hash_set<Scope*> children;  // That have not ended.
   std::set<std::string> ignored;

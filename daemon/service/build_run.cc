@@ -15,9 +15,10 @@ constexpr absl::Duration kForwardBound = absl::Seconds(10);
 
 }  // namespace
 
-BuildRun::BuildRun(Store* store, v1::Configuration configuration, std::string directory, v1::RunRequest::Start start,
-                   RunReplies* replies)
+BuildRun::BuildRun(Store* store, std::shared_ptr<WriteIntents> intents, v1::Configuration configuration,
+                   std::string directory, v1::RunRequest::Start start, RunReplies* replies)
     : store_(store),
+      intents_(std::move(intents)),
       configuration_(std::move(configuration)),
       directory_(std::move(directory)),
       start_(std::move(start)),
@@ -36,6 +37,7 @@ std::shared_ptr<SessionFollower> BuildRun::Follow(const v1::SessionHeader& heade
   }
   BuildSetup setup;
   setup.store = store_;
+  setup.intents = intents_;
   setup.relay = relay_;
   setup.configuration = configuration_;
   setup.header = header;

@@ -157,6 +157,19 @@ class Robust(building.TestCase):
         self.build(["make", "-s", "-j2"])
         self.check_sound()
 
+    def test_what_another_session_writes_meanwhile_is_not_kept(self):
+        """A command's file is overwritten by another session before the command ends: what is there then is not its own."""
+        mine = ["/bin/sh", "-c", "echo mine > out; sleep 1"]
+        in_traced = lambda argv: self.world.run([harness.CLI, "build", "--", *argv], cwd=self.traced)
+        mine_runs = threading.Thread(target=in_traced, args=(mine,))
+        mine_runs.start()
+        out = os.path.join(self.traced, "out")
+        harness.wait_until(lambda: os.path.exists(out) and os.path.getsize(out))
+        in_traced(["/bin/sh", "-c", "echo theirs > out"])
+        mine_runs.join()
+        os.unlink(out)
+        self.assertEqual(mine, self.build(mine).ran[0])
+
 
 if __name__ == "__main__":
     harness.main()
