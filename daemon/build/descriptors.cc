@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 #include "absl/strings/string_view.h"
 #include "daemon/build/file_state.h"
 #include "daemon/build/process_state.h"
+#include "daemon/ingest/unique_fd.h"
 #include "daemon/session/path.h"
 
 namespace ocpwatch {
@@ -72,6 +74,14 @@ bool Fill(const std::string& link, OpenDescriptor* descriptor) {
   return true;
 }
 
+// A pipe that nobody can write to any more, and from which everything has been read.
+bool HasEnded(const std::string& link) {
+  const UniqueFd pipe(open(link.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  if (!pipe.valid()) return false;
+  pollfd poll_fd{.fd = pipe.get(), .events = POLLIN, .revents = 0};
+  return poll(&poll_fd, 1, 0) == 1 && poll_fd.revents == POLLHUP;
+}
+
 // "pos:\t0\nflags:\t0100001\n": see proc(5).
 void ReadInfo(int32_t pid, OpenDescriptor* descriptor) {
   const std::string text = ReadProc(absl::StrCat("/proc/", pid, "/fdinfo/", descriptor->fd));
@@ -115,8 +125,14 @@ std::vector<OpenDescriptor> DescriptorsOf(int32_t pid) {
   return open;
 }
 
-std::vector<OpenDescriptor> AfterExec(std::vector<OpenDescriptor> open) {
+std::vector<OpenDescriptor> AfterExec(int32_t pid, std::vector<OpenDescriptor> open) {
   std::erase_if(open, [](const OpenDescriptor& descriptor) { return descriptor.close_on_exec; });
+  for (OpenDescriptor& descriptor : open) {
+    if (descriptor.fd == STDIN_FILENO && descriptor.kind == Kind::kPipe && descriptor.source_fd >= 0 &&
+        HasEnded(absl::StrCat("/proc/", pid, "/fd/", descriptor.source_fd))) {
+      descriptor.kind = Kind::kNull;
+    }
+  }
   return open;
 }
 
@@ -180,7 +196,9 @@ void Describe(const std::vector<OpenDescriptor>& open, v1::Fingerprint* key) {
     const bool read = descriptor.readable() || descriptor.kind == Kind::kDirectory;
     if (read) inherited.set_path(descriptor.path);
     if (read && descriptor.kind == Kind::kFile) inherited.set_offset(descriptor.offset);
-    inherited.set_flags(descriptor.flags & (O_ACCMODE | O_APPEND));
+    // Whether /dev/null as an input could be written to, too, is chance.
+    const bool nothing = descriptor.fd == STDIN_FILENO && descriptor.kind == Kind::kNull;
+    if (!nothing) inherited.set_flags(descriptor.flags & (O_ACCMODE | O_APPEND));
     if (has_twin) inherited.set_same_as(same->fd + 1);
   }
 }

@@ -39,4 +39,12 @@ std::optional<uint32_t> UmaskOf(int32_t pid) {
   return static_cast<uint32_t>(*value);
 }
 
+bool GoesOn(int32_t pid) {
+  const std::string stat = ReadProc(absl::StrCat("/proc/", pid, "/stat"));
+  // "pid (name) state ...": the name may hold anything, also a parenthesis.
+  const size_t end = stat.rfind(") ");
+  return end != std::string::npos && end + 2 < stat.size() &&
+         std::string_view("RSDI").find(stat[end + 2]) != std::string_view::npos;
+}
+
 }  // namespace ocpwatch

@@ -21,6 +21,9 @@ std::optional<uint64_t> BytesWritten(int32_t pid);
 
 std::optional<uint32_t> UmaskOf(int32_t pid);
 
+// False if it is stopped by a signal or a debugger, or has ended.
+bool GoesOn(int32_t pid);
+
 }  // namespace ocpwatch
 
 #endif  // OCPWATCH_DAEMON_BUILD_PROCESS_STATE_H_

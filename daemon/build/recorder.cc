@@ -32,9 +32,10 @@ Decisions BuildRecorder::OnFrame(const v1::Frame& frame, const Applied& applied,
   return impl_->OnFrame(frame, applied, model);
 }
 
-v1::Reply BuildRecorder::Decide(const v1::Frame& frame, FollowedModel model, Decisions* decisions) {
+std::optional<v1::Reply> BuildRecorder::Decide(const v1::Frame& frame, bool must, FollowedModel model,
+                                               Decisions* decisions) {
   absl::MutexLock lock(&mutex_);
-  return impl_->Decide(frame, model, decisions);
+  return impl_->Decide(frame, must, model, decisions);
 }
 
 void BuildRecorder::OnDamage(uint32_t process, FollowedModel model) {
@@ -60,7 +61,8 @@ Decisions BuildRecorder::OnSessionEnd(FollowedModel model) {
 BuildRecorder::Impl::Impl(BuildSetup setup)
     : setup_(std::move(setup)),
       store_(*setup_.store),
-      intents_(*setup_.intents),
+      intents_(setup_.neighbours->intents),
+      running_(setup_.neighbours->running),
       session_(intents_.Join()),
       ignored_environment_(setup_.configuration) {
   for (const uint32_t op : setup_.header.ops()) ops_.push_back(static_cast<v1::Op>(op));
@@ -151,6 +153,9 @@ void BuildRecorder::Impl::OnCommandStarted(CommandId id, FollowedModel model) {
   if (const auto start = starts_.find(command.process); start != starts_.end()) {
     scope->start = std::move(start->second);
     scope->since = scope->start.since;
+    if (const Process* const process = model.tracker.processes().Find(command.process); process != nullptr) {
+      scope->start.ticket.SetPid(process->pid);
+    }
     starts_.erase(start);
   }
   for (Scope* above = scope->parent; above != nullptr; above = above->parent) ++above->commands;
@@ -215,15 +220,21 @@ bool BuildRecorder::Impl::Unordered(const Scope& scope, CommandId other, const T
   return false;
 }
 
-v1::Reply BuildRecorder::Impl::Decide(const v1::Frame& frame, FollowedModel model, Decisions* decisions) {
+std::optional<v1::Reply> BuildRecorder::Impl::Decide(const v1::Frame& frame, bool must, FollowedModel model,
+                                                     Decisions* decisions) {
   v1::Reply reply;
   reply.mutable_proceed();
-  const Applied applied = last_applied_;
+  Applied applied = last_applied_;
+  const auto request = requests_.find(uint64_t{frame.process()} << 32 | frame.before().id());
+  if (request != requests_.end() && request->second.asked_ns != 0) {
+    if (!must && WaitsOn(&request->second)) return std::nullopt;
+    applied = request->second.applied;
+  }
   Scope* const scope = ScopeOf(applied.command);
   if (scope == nullptr) return reply;
   const v1::BeforeCall& call = frame.before();
   const v1::Op op = OpOf(call.function());
-  if (op == v1::OP_EXEC || op == v1::OP_SPAWN) return DecideExec(scope, frame, applied, model, decisions);
+  if (op == v1::OP_EXEC || op == v1::OP_SPAWN) return DecideExec(scope, frame, must, applied, model, decisions);
   if (op == v1::OP_LIST || op == v1::OP_OPEN_DIR) {
     if (applied.path != kNoPath && Counts(scope, model.trace.Path(applied.path))) {
       ObserveNow(scope, applied.path, /*nofollow=*/false, kListing, model.trace);

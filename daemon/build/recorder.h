@@ -21,6 +21,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "daemon/build/relay.h"
+#include "daemon/build/running_actions.h"
 #include "daemon/build/write_intents.h"
 #include "daemon/session/follower.h"
 #include "daemon/store/store.h"
@@ -30,10 +31,16 @@
 
 namespace ocpwatch {
 
+// What the build sessions of one daemon know of each other.
+struct BuildNeighbours {
+  WriteIntents intents;
+  RunningActions running;
+};
+
 struct BuildSetup {
-  Store* store = nullptr;                 // Outlives the recorder.
-  std::shared_ptr<WriteIntents> intents;  // Of all build sessions.
-  std::shared_ptr<Relay> relay;           // Null: outputs to pipes and terminals cannot be captured.
+  Store* store = nullptr;  // Outlives the recorder.
+  std::shared_ptr<BuildNeighbours> neighbours;
+  std::shared_ptr<Relay> relay;  // Null: outputs to pipes and terminals cannot be captured.
   v1::Configuration configuration;
   v1::SessionHeader header;  // With functions and ops.
   v1::RunRequest::Start start;
@@ -52,7 +59,8 @@ class BuildRecorder final : public SessionFollower {
   v1::BuildTotals Totals() const;
 
   Decisions OnFrame(const v1::Frame& frame, const Applied& applied, FollowedModel model) override;
-  v1::Reply Decide(const v1::Frame& frame, FollowedModel model, Decisions* decisions) override;
+  std::optional<v1::Reply> Decide(const v1::Frame& frame, bool must, FollowedModel model,
+                                  Decisions* decisions) override;
   void OnDamage(uint32_t process, FollowedModel model) override;
   void OnCommandStarted(CommandId command, FollowedModel model) override;
   Decisions OnProcessGone(uint32_t process, FollowedModel model) override;

@@ -182,10 +182,14 @@ void BuildRecorder::Impl::Intend(Scope* scope, PathId path, const Trace& trace) 
 }
 
 void BuildRecorder::Impl::MarkChanged(Scope* scope, PathId path, const Change& change, Trace* trace) {
+  Intend(scope, path, *trace);
+  TakeChange(scope, path, change, trace);
+}
+
+void BuildRecorder::Impl::TakeChange(Scope* scope, PathId path, const Change& change, Trace* trace) {
   if (scope == nullptr || path == kNoPath || !Counts(scope, trace->Path(path))) return;
   writers_[path] = scope->command;
   versions_.erase(path);
-  Intend(scope, path, *trace);
   for (Scope* above = scope; above != nullptr; above = above->parent) {
     const auto [found, fresh] = above->changed.try_emplace(path, change);
     Change& known = found->second;

@@ -15,6 +15,13 @@ namespace ocpwatch {
 
 namespace {
 
+// How long a command waits for another session that runs the same: it began before, so it ends before, unless it waits
+// in its turn for something that the one who waits here holds.
+constexpr int64_t kMaxWaitNs = 60'000'000'000;
+// And for one that does not go on, because it is stopped or because nobody has noticed yet that it has ended; or that
+// is at work on a file that would be put back, as is so for a moment while the other puts it back.
+constexpr int64_t kPatienceNs = 100'000'000;
+
 v1::Decision NewDecision(uint32_t process, v1::Decision::Outcome outcome, const Mismatch& why) {
   v1::Decision decision;
   decision.set_process(process);
@@ -68,7 +75,7 @@ v1::Fingerprint BuildRecorder::Impl::RootKey(std::vector<OpenDescriptor>* open) 
   *key.mutable_environment() = start.environment();
   key.set_umask(start.umask());
   key.set_executable(start.program());
-  *open = AfterExec(DescriptorsOf(start.client_pid()));
+  *open = AfterExec(start.client_pid(), DescriptorsOf(start.client_pid()));
   Describe(*open, &key);
   Settle(ignored_environment_, &key);
   return key;
@@ -179,8 +186,20 @@ Mismatch BuildRecorder::Impl::ExplainNew(const v1::Fingerprint& key) {
   return why;
 }
 
-v1::Reply BuildRecorder::Impl::DecideExec(Scope* parent, const v1::Frame& frame, const Applied& applied,
-                                          FollowedModel model, Decisions* decisions) {
+bool BuildRecorder::Impl::WaitsOn(Request* request) const {
+  if (request->awaited.empty()) return false;
+  const std::optional<int32_t> pid = running_.Elsewhere(request->awaited, this);
+  const int64_t now = MonotonicNs();
+  if (!pid.has_value() || GoesOn(*pid)) request->standing_ns = now;
+  if (pid.has_value() && now - request->asked_ns < kMaxWaitNs && now - request->standing_ns < kPatienceNs) return true;
+  request->awaited.clear();
+  request->has_waited = true;
+  return false;
+}
+
+std::optional<v1::Reply> BuildRecorder::Impl::DecideExec(Scope* parent, const v1::Frame& frame, bool must,
+                                                         const Applied& applied, FollowedModel model,
+                                                         Decisions* decisions) {
   v1::Reply proceed;
   proceed.mutable_proceed();
   const v1::BeforeCall& call = frame.before();
@@ -190,7 +209,7 @@ v1::Reply BuildRecorder::Impl::DecideExec(Scope* parent, const v1::Frame& frame,
   const Process* const subject = model.tracker.processes().Find(number);
   const auto asked = requests_.find(uint64_t{frame.process()} << 32 | call.id());
   if (asked == requests_.end() || caller == nullptr || subject == nullptr) return proceed;
-  const Request request = std::move(asked->second);
+  Request request = std::move(asked->second);
   requests_.erase(asked);
   // A candidate along PATH that is not there has no arguments.
   if (request.argv.empty() || applied.path == kNoPath) return proceed;
@@ -217,13 +236,14 @@ v1::Reply BuildRecorder::Impl::DecideExec(Scope* parent, const v1::Frame& frame,
       open = AfterActions(std::move(open), actions->second, model.trace.Path(caller->cwd));
     }
   }
-  start.open = AfterExec(std::move(open));
+  start.open = AfterExec(pid, std::move(open));
   Describe(start.open, &key);
   Settle(ignored_environment_, &key);
   start.fingerprint = FingerprintOf(key);
   start.asked = true;
 
   Mismatch why;
+  bool busy = false;
   if (call.opaque() != v1::OPAQUE_NONE) {
     why = {v1::Decision::REASON_OPAQUE, executable, "cannot be observed"};
   } else if (NeverReused(executable)) {
@@ -236,7 +256,9 @@ v1::Reply BuildRecorder::Impl::DecideExec(Scope* parent, const v1::Frame& frame,
       Mismatch mismatch;
       v1::Reply reply = KillReply(record, &store_);
       if (reply.ByteSizeLong() > kReplyBytes) continue;  // A store in a very deep directory.
-      if (TryReuse(parent, *action, alike, &mismatch, model)) {
+      const Reuse tried = TryReuse(parent, *action, alike, &mismatch, model);
+      busy = busy || tried == Reuse::kBusy;
+      if (tried == Reuse::kDone) {
         store_.NoteHit(action->id, record.duration_ns());
         totals_.set_reused(totals_.reused() + std::max(1u, record.commands()));
         totals_.set_saved_ns(totals_.saved_ns() + record.duration_ns());
@@ -245,6 +267,19 @@ v1::Reply BuildRecorder::Impl::DecideExec(Scope* parent, const v1::Frame& frame,
         return reply;
       }
       if (why.reason == v1::Decision::REASON_NONE) why = std::move(mismatch);
+    }
+    start.ticket = running_.Begin(start.fingerprint, {this, pid});
+    const bool elsewhere = !start.ticket.held() && running_.Elsewhere(start.fingerprint, this).has_value();
+    const int64_t now = MonotonicNs();
+    if (request.asked_ns == 0) request.asked_ns = now;
+    if (!busy) request.busy_ns = 0;
+    if (busy && request.busy_ns == 0) request.busy_ns = now;
+    if (!must && ((elsewhere && !request.has_waited) || (busy && now - request.busy_ns < kPatienceNs))) {
+      if (elsewhere) request.awaited = start.fingerprint;
+      request.standing_ns = now;
+      request.applied = applied;
+      requests_[uint64_t{frame.process()} << 32 | call.id()] = std::move(request);
+      return std::nullopt;
     }
     store_.NoteMiss();
     if (why.reason == v1::Decision::REASON_NONE) why = ExplainNew(key);
@@ -259,18 +294,19 @@ v1::Reply BuildRecorder::Impl::DecideExec(Scope* parent, const v1::Frame& frame,
   return proceed;
 }
 
-bool BuildRecorder::Impl::TryReuse(Scope* parent, const StoredAction& action,
-                                   const absl::flat_hash_set<std::string>& alike, Mismatch* why, FollowedModel model) {
+BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, const StoredAction& action,
+                                                         const absl::flat_hash_set<std::string>& alike, Mismatch* why,
+                                                         FollowedModel model) {
   const v1::ActionRecord& record = action.record;
   Trace& trace = model.trace;
   Present present(&store_);
   if (std::optional<Mismatch> mismatch = present.FirstMismatch(record, /*whole=*/false, alike)) {
     *why = *std::move(mismatch);
-    return false;
+    return Reuse::kNot;
   }
   if (!HasOutputs(record, &store_)) {
     *why = {v1::Decision::REASON_BLOB, "", "what it wrote is not in the store any more"};
-    return false;
+    return Reuse::kNot;
   }
   // Nobody who runs beside it may be at work on what it reads or writes.
   const auto busy = [&](const std::string& path) {
@@ -280,16 +316,16 @@ bool BuildRecorder::Impl::TryReuse(Scope* parent, const StoredAction& action,
   for (const v1::Effect& effect : record.effects()) {
     if (!busy(effect.path())) continue;
     *why = {v1::Decision::REASON_HAZARD, effect.path(), "is being written by another command"};
-    return false;
+    return Reuse::kNot;
   }
   for (const v1::Observation& observation : record.observations()) {
     if (!busy(observation.path())) continue;
     *why = {v1::Decision::REASON_HAZARD, observation.path(), "is being written by another command"};
-    return false;
+    return Reuse::kNot;
   }
   if (std::optional<Mismatch> mismatch = UsedByOthers(record)) {
     *why = *std::move(mismatch);
-    return false;
+    return Reuse::kBusy;
   }
   for (const v1::Effect& effect : record.effects()) SettleReaders(StateOf(effect.path(), /*nofollow=*/true));
 
@@ -323,7 +359,7 @@ bool BuildRecorder::Impl::TryReuse(Scope* parent, const StoredAction& action,
     if (absl::IsDataLoss(status) || absl::IsNotFound(status)) store_.Forget(action.id);
     *why = {v1::Decision::REASON_BLOB, "",
             absl::StrCat("what it made could not be put back: ", std::string(status.message()))};
-    return false;
+    return Reuse::kNot;
   }
   for (auto& [observation, seen] : learnt) {
     Observe(parent, trace.Intern(observation->path()), observation->nofollow(), std::move(seen), trace);
@@ -335,9 +371,9 @@ bool BuildRecorder::Impl::TryReuse(Scope* parent, const StoredAction& action,
     change.in_place = effect.in_place();
     change.is_directory = effect.type() == v1::FILE_DIRECTORY;
     if (!effect.link_to().empty()) change.linked_from = trace.Intern(effect.link_to());
-    MarkChanged(parent, trace.Intern(effect.path()), change, &trace);
+    TakeChange(parent, trace.Intern(effect.path()), change, &trace);
   }
-  return true;
+  return Reuse::kDone;
 }
 
 }  // namespace ocpwatch

@@ -33,7 +33,7 @@ class BuildRecorder::Impl {
   std::vector<v1::Substitute> PrepareCommand();
   v1::BuildTotals Totals() const { return totals_; }
   Decisions OnFrame(const v1::Frame& frame, const Applied& applied, FollowedModel model);
-  v1::Reply Decide(const v1::Frame& frame, FollowedModel model, Decisions* decisions);
+  std::optional<v1::Reply> Decide(const v1::Frame& frame, bool must, FollowedModel model, Decisions* decisions);
   void OnDamage(uint32_t process, FollowedModel model);
   void OnCommandStarted(CommandId command, FollowedModel model);
   Decisions OnProcessGone(uint32_t process, FollowedModel model);
@@ -50,11 +50,18 @@ class BuildRecorder::Impl {
     FileState state2;
     std::vector<std::string> tree;  // Of a directory that is renamed: what is below it.
   };
-  // An exec or spawn of which not all arguments have come, or whose program has not started.
+  // An exec or spawn that has not been decided about: not all its arguments have come, or it waits for other sessions.
   struct Request {
     std::vector<std::string> argv;
     std::vector<std::string> environment;
+    int64_t asked_ns = 0;     // When it first had to wait; 0: it has not.
+    Applied applied;          // The call, from then on.
+    std::string awaited;      // The fingerprint of the action that another session runs.
+    int64_t standing_ns = 0;  // Since when that one does not go on.
+    bool has_waited = false;
+    int64_t busy_ns = 0;  // Since when another session is at work on what it would put back.
   };
+  enum class Reuse { kDone, kNot, kBusy };
 
   // ---- recorder.cc
   v1::Op OpOf(uint32_t function) const { return function < ops_.size() ? ops_[function] : v1::OP_NONE; }
@@ -102,14 +109,18 @@ class BuildRecorder::Impl {
   // Of which file it was made another name, in this command or one above.
   static std::optional<PathId> LinkedFrom(const Scope& scope, PathId path);
   void MarkChanged(Scope* scope, PathId path, const Change& change, Trace* trace);
+  // The same of what has been put back: nobody is at work on it any more.
+  void TakeChange(Scope* scope, PathId path, const Change& change, Trace* trace);
   // Tells other sessions that the scope is at work on the path, until it ends.
   void Intend(Scope* scope, PathId path, const Trace& trace);
 
   // ---- recorder_exec.cc
-  v1::Reply DecideExec(Scope* parent, const v1::Frame& frame, const Applied& applied, FollowedModel model,
-                       Decisions* decisions);
-  bool TryReuse(Scope* parent, const StoredAction& action, const absl::flat_hash_set<std::string>& alike, Mismatch* why,
-                FollowedModel model);
+  std::optional<v1::Reply> DecideExec(Scope* parent, const v1::Frame& frame, bool must, const Applied& applied,
+                                      FollowedModel model, Decisions* decisions);
+  // Another session runs the action that the request is for.
+  bool WaitsOn(Request* request) const;
+  Reuse TryReuse(Scope* parent, const StoredAction& action, const absl::flat_hash_set<std::string>& alike,
+                 Mismatch* why, FollowedModel model);
   // What of the record another session is at work on.
   std::optional<Mismatch> UsedByOthers(const v1::ActionRecord& record) const;
   absl::Status PutBack(const v1::ActionRecord& record, Untouched untouched);
@@ -141,6 +152,7 @@ class BuildRecorder::Impl {
   const BuildSetup setup_;
   Store& store_;
   WriteIntents& intents_;
+  RunningActions& running_;
   const WriteIntents::Session session_;
   const IgnoredEnvironment ignored_environment_;
   std::vector<v1::Op> ops_;  // By FunctionId.

@@ -18,6 +18,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "daemon/build/descriptors.h"
 #include "daemon/build/file_state.h"
+#include "daemon/build/running_actions.h"
 #include "daemon/build/write_intents.h"
 #include "daemon/session/trace.h"
 #include "daemon/store/digest.h"
@@ -93,6 +94,7 @@ struct Start {
   std::vector<OutputGroup> outputs;
   v1::Decision decision;  // That it runs, and why.
   WriteIntents::Moment since = 0;
+  RunningActions::Ticket ticket;
 };
 
 struct Scope {
@@ -123,6 +125,7 @@ struct Scope {
     taint = reason;
     taint_text = std::move(text);
     taint_path = std::move(path);
+    start.ticket.Return();  // Nobody needs to wait for it.
   }
 };
 

@@ -10,7 +10,7 @@
 
 namespace ocpwatch {
 
-v1::Reply ProceedAlways::Decide(const v1::Frame&) {
+std::optional<v1::Reply> ProceedAlways::Decide(const v1::Frame&, bool) {
   v1::Reply reply;
   reply.mutable_proceed();
   return reply;

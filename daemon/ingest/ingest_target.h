@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string_view>
 
 #include "daemon/ingest/frame_sink.h"
@@ -22,14 +23,15 @@ class Ring;
 class CallDecider {
  public:
   virtual ~CallDecider() = default;
-  // A Proceed or a Kill. The process waits meanwhile, and so does everything else that this session has to say.
-  virtual v1::Reply Decide(const v1::Frame& frame) = 0;
+  // A Proceed or a Kill; everything else that this session has to say waits for it. Unless it `must` answer: nothing,
+  // if it would take longer. Then the process waits on, and the same is asked again some time later.
+  virtual std::optional<v1::Reply> Decide(const v1::Frame& frame, bool must) = 0;
 };
 
 // Lets every call happen: record mode.
 class ProceedAlways final : public CallDecider {
  public:
-  v1::Reply Decide(const v1::Frame& frame) override;
+  std::optional<v1::Reply> Decide(const v1::Frame& frame, bool must) override;
 };
 
 class IngestTarget {

@@ -110,14 +110,14 @@ bool InterceptConnection::OnFrame(IngestTarget& target, std::string_view message
     CutOff("a frame with another session's token");
     return false;
   }
-  v1::Reply reply;
+  std::optional<v1::Reply> reply;
   {
     const std::lock_guard lock(target.mutex());
     target.sink().OnFrame(*frame, message);
     if (!frame->has_before() || frame->before().reply_slot() == 0) return true;
-    reply = target.decider().Decide(*frame);
+    reply = target.decider().Decide(*frame, /*must=*/true);
   }
-  return Send(reply, -1);
+  return !reply.has_value() || Send(*reply, -1);
 }
 
 void InterceptConnection::CutOff(std::string_view why) {

@@ -5,6 +5,9 @@
 namespace ocpwatch {
 namespace {
 
+// Others need slots too: with so many that wait for a later answer, everybody else gets one at once.
+constexpr size_t kMaxLater = kReplySlots / 2;
+
 constexpr uint32_t kUnused = static_cast<uint32_t>(ReplyState::kUnused);
 constexpr uint32_t kWaiting = static_cast<uint32_t>(ReplyState::kWaiting);
 constexpr uint32_t kAnswered = static_cast<uint32_t>(ReplyState::kAnswered);
@@ -16,15 +19,28 @@ ReplyWriter::ReplyWriter(IngestTarget& target) : target_(target), ring_(target.r
 bool ReplyWriter::Answer(const v1::Frame& frame) {
   const uint32_t number = frame.before().reply_slot();
   if (number == 0 || number > kReplySlots) return false;
-  ReplySlot& slot = ring_.header().replies[number - 1];
+  if (!TryAnswer(frame)) later_.push_back(frame);
+  return true;
+}
+
+void ReplyWriter::AskAgain() {
+  const int64_t now = MonotonicNs();
+  if (later_.empty() || now - asked_ns_ < kAskAgainNs) return;
+  asked_ns_ = now;
+  std::erase_if(later_, [this](const v1::Frame& frame) { return TryAnswer(frame); });
+}
+
+bool ReplyWriter::TryAnswer(const v1::Frame& frame) {
+  ReplySlot& slot = ring_.header().replies[frame.before().reply_slot() - 1];
   if (slot.state.load(std::memory_order_acquire) != kWaiting) return true;
   if (std::atomic_ref(slot.process).load(std::memory_order_relaxed) != frame.process()) return true;
 
-  v1::Reply reply = target_.decider().Decide(frame);
+  std::optional<v1::Reply> reply = target_.decider().Decide(frame, /*must=*/later_.size() >= kMaxLater);
+  if (!reply.has_value()) return false;
   // What does not fit a slot would never be answered; a Proceed or Kill has ten bytes.
-  if (reply.ByteSizeLong() > kReplyBytes) reply.mutable_proceed();
-  std::atomic_ref(slot.size).store(static_cast<uint32_t>(reply.ByteSizeLong()), std::memory_order_relaxed);
-  reply.SerializeToArray(slot.reply, kReplyBytes);
+  if (reply->ByteSizeLong() > kReplyBytes) reply->mutable_proceed();
+  std::atomic_ref(slot.size).store(static_cast<uint32_t>(reply->ByteSizeLong()), std::memory_order_relaxed);
+  reply->SerializeToArray(slot.reply, kReplyBytes);
   uint32_t expected = kWaiting;
   if (slot.state.compare_exchange_strong(expected, kAnswered)) FutexWakeAll(slot.state);
   return true;

@@ -10,11 +10,15 @@
 
 #include <array>
 #include <cstdint>
+#include <vector>
 
 #include "daemon/ingest/ingest_target.h"
 #include "daemon/ingest/ring.h"
 
 namespace ocpwatch {
+
+// How long who waits for an answer that is not to be had yet goes on waiting for nothing, at most.
+inline constexpr int64_t kAskAgainNs = 2'000'000;
 
 class ReplyWriter {
  public:
@@ -22,15 +26,25 @@ class ReplyWriter {
 
   // Asks the decider about `frame`, which has a BeforeCall with reply_slot != 0, and writes the answer. Does nothing if
   // its process does not wait in that slot: it is gone. False if there is no such slot.
+  // Where the decider has no answer yet, AskAgain asks for it.
   bool Answer(const v1::Frame& frame);
+
+  // Asks again for answers that are still to come, if that is kAskAgainNs ago.
+  void AskAgain();
+  bool anybody_waits() const { return !later_.empty(); }
 
   // Frees the slots that dead processes hold. A slot has to be seen twice, with at least one call in between, since its
   // process is written a moment after it was taken. Asks ProcessAlive for each slot in use.
   void ReapDead();
 
  private:
+  // False: there is no answer yet.
+  bool TryAnswer(const v1::Frame& frame);
+
   IngestTarget& target_;
   Ring& ring_;
+  std::vector<v1::Frame> later_;  // To be asked about again.
+  int64_t asked_ns_ = 0;
   std::array<uint32_t, kReplySlots> suspects_{};  // Process that held the slot, dead, at the last ReapDead.
 };
 

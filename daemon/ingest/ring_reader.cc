@@ -44,6 +44,7 @@ size_t RingReader::Drain(size_t max_frames) {
   size_t passed = 0;
   Step step = Step::kProgress;
   while (passed < max_frames && (step = ReadRecord()) == Step::kProgress) ++passed;
+  replies_.AskAgain();
   PublishTail();
   if (passed > 0) {
     idle_since_ns_ = 0;
@@ -253,6 +254,7 @@ void RingReader::WaitForWork(int64_t timeout_ns) {
   // An unfinished record is looked at again by the clock: its writer has no reason to ring.
   const bool poll = busy_word_ != 0 || now - idle_since_ns_ < kFallAsleepNs;
   const auto waiting = static_cast<uint32_t>(poll ? ReaderState::kPolling : ReaderState::kAsleep);
+  if (replies_.anybody_waits()) timeout_ns = kAskAgainNs;
   if (poll && (timeout_ns < 0 || timeout_ns > kPollIntervalNs)) timeout_ns = kPollIntervalNs;
 
   // Who commits a record after this finds out that he has to ring; who did before is found by SomethingAtTail.

@@ -15,10 +15,10 @@ constexpr absl::Duration kForwardBound = absl::Seconds(10);
 
 }  // namespace
 
-BuildRun::BuildRun(Store* store, std::shared_ptr<WriteIntents> intents, v1::Configuration configuration,
+BuildRun::BuildRun(Store* store, std::shared_ptr<BuildNeighbours> neighbours, v1::Configuration configuration,
                    std::string directory, v1::RunRequest::Start start, RunReplies* replies)
     : store_(store),
-      intents_(std::move(intents)),
+      neighbours_(std::move(neighbours)),
       configuration_(std::move(configuration)),
       directory_(std::move(directory)),
       start_(std::move(start)),
@@ -37,7 +37,7 @@ std::shared_ptr<SessionFollower> BuildRun::Follow(const v1::SessionHeader& heade
   }
   BuildSetup setup;
   setup.store = store_;
-  setup.intents = intents_;
+  setup.neighbours = neighbours_;
   setup.relay = relay_;
   setup.configuration = configuration_;
   setup.header = header;

@@ -38,8 +38,8 @@ class RunReplies {
 class BuildRun {
  public:
   // `directory`: for long outputs, until they are in the store. All outlive the run.
-  BuildRun(Store* store, std::shared_ptr<WriteIntents> intents, v1::Configuration configuration, std::string directory,
-           v1::RunRequest::Start start, RunReplies* replies);
+  BuildRun(Store* store, std::shared_ptr<BuildNeighbours> neighbours, v1::Configuration configuration,
+           std::string directory, v1::RunRequest::Start start, RunReplies* replies);
 
   // For Session::Start.
   std::shared_ptr<SessionFollower> Follow(const v1::SessionHeader& header);
@@ -53,7 +53,7 @@ class BuildRun {
 
  private:
   Store* const store_;
-  const std::shared_ptr<WriteIntents> intents_;
+  const std::shared_ptr<BuildNeighbours> neighbours_;
   const v1::Configuration configuration_;
   const std::string directory_;
   const v1::RunRequest::Start start_;

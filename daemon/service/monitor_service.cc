@@ -129,7 +129,7 @@ grpc::Status MonitorService::RunSession(grpc::ServerContext* context,
                         absl::StrCat("the store in ", facts_.state_directory, " cannot be used; see watchd.log there"));
   }
   RunReplies replies(stream);
-  BuildRun run(store_, intents_, configuration(), facts_.state_directory, request.start(), &replies);
+  BuildRun run(store_, neighbours_, configuration(), facts_.state_directory, request.start(), &replies);
   auto started = registry_->Start(
       *std::move(header),
       build ? [&run](const v1::SessionHeader& complete) { return run.Follow(complete); } : SessionRegistry::FollowFn());

@@ -15,7 +15,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "daemon/build/write_intents.h"
+#include "daemon/build/recorder.h"
 #include "daemon/service/session_registry.h"
 #include "daemon/store/store.h"
 #include "ocpwatch/v1/configuration.pb.h"
@@ -91,7 +91,7 @@ class MonitorService final : public v1::Monitor::Service {
 
   SessionRegistry* const registry_;
   Store* const store_;
-  const std::shared_ptr<WriteIntents> intents_ = std::make_shared<WriteIntents>();
+  const std::shared_ptr<BuildNeighbours> neighbours_ = std::make_shared<BuildNeighbours>();
   const DaemonFacts facts_;
   const ShutdownFn shutdown_;
   const absl::Time started_;

@@ -6,6 +6,7 @@
 #ifndef OCPWATCH_DAEMON_SESSION_FOLLOWER_H_
 #define OCPWATCH_DAEMON_SESSION_FOLLOWER_H_
 
+#include <optional>
 #include <vector>
 
 #include "daemon/session/trace.h"
@@ -28,8 +29,10 @@ class SessionFollower {
   virtual ~SessionFollower() = default;
 
   virtual Decisions OnFrame(const v1::Frame& frame, const Applied& applied, FollowedModel model) = 0;
-  // The frame has just been given to OnFrame; its process waits for the answer.
-  virtual v1::Reply Decide(const v1::Frame& frame, FollowedModel model, Decisions* decisions) = 0;
+  // The frame has just been given to OnFrame, or there was no answer when it was asked about before; its process waits.
+  // Nothing: ask again later; not if it `must` answer.
+  virtual std::optional<v1::Reply> Decide(const v1::Frame& frame, bool must, FollowedModel model,
+                                          Decisions* decisions) = 0;
   // Something of `process` (0: of anybody) is missing.
   virtual void OnDamage(uint32_t process, FollowedModel model) = 0;
   virtual void OnCommandStarted(CommandId command, FollowedModel model) = 0;

@@ -75,12 +75,12 @@ void Session::Impl::OnFrame(const v1::Frame& frame, std::string_view bytes) {
   log->WaitForRoom();
 }
 
-v1::Reply Session::Impl::Decide(const v1::Frame& frame) {
+std::optional<v1::Reply> Session::Impl::Decide(const v1::Frame& frame, bool must) {
   absl::MutexLock lock(&mutex);
   Decisions decisions;
-  v1::Reply reply;
-  if (!deaf_) reply = options.follower->Decide(frame, {trace_, tracker_}, &decisions);
-  if (reply.body_case() == v1::Reply::BODY_NOT_SET) reply.mutable_proceed();
+  std::optional<v1::Reply> reply(std::in_place);
+  if (!deaf_) reply = options.follower->Decide(frame, must, {trace_, tracker_}, &decisions);
+  if (reply.has_value() && reply->body_case() == v1::Reply::BODY_NOT_SET) reply->mutable_proceed();
   Keep(decisions);
   return reply;
 }
@@ -324,7 +324,7 @@ Session::~Session() {
 const v1::SessionHeader& Session::header() const { return impl_->options.header; }
 CallDecider& Session::decider() { return impl_->options.follower != nullptr ? *this : IngestTarget::decider(); }
 void Session::Note(const Decisions& decisions) { impl_->Note(decisions); }
-v1::Reply Session::Decide(const v1::Frame& frame) { return impl_->Decide(frame); }
+std::optional<v1::Reply> Session::Decide(const v1::Frame& frame, bool must) { return impl_->Decide(frame, must); }
 Ring& Session::ring() { return *impl_->ring; }
 void Session::OnFrame(const v1::Frame& frame, std::string_view bytes) { impl_->OnFrame(frame, bytes); }
 void Session::OnDamage(uint32_t process, std::string_view what, uint64_t frames) {

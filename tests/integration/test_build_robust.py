@@ -4,6 +4,7 @@ same, and the store stays sound.
     OCPWATCH_KILLS=200 test_build_robust.py Robust.test_killed_at_any_moment      as often as one likes
 """
 import contextlib
+import json
 import os
 import random
 import shutil
@@ -156,6 +157,41 @@ class Robust(building.TestCase):
         self.at_once([self.traced] * SESSIONS)
         self.build(["make", "-s", "-j2"])
         self.check_sound()
+
+    @harness.needs("make")
+    def test_equal_commands_of_ten_sessions_run_once(self):
+        """Two steps that take their time: each runs in one session, the others wait for it."""
+        self.put("Makefile", "all: one two\none two:\n\tsleep 0.5; echo $@ > $@\n")
+        self.world.run(["make", "-s", "-j2"], cwd=self.twin)
+        names = [self.world.new_name() for _ in range(SESSIONS)]
+        builds = [self.start_build(self.traced, "--name", name) for name in names]
+        self.assertEqual([0] * SESSIONS, [build.wait(timeout=300) for build in builds])
+        rows = [row for name in names for row in json.loads(self.world.cli("explain", name, "--json")).get("commands", [])]
+        ran = [tuple(row["command"]["argv"]) for row in rows
+               if row["outcome"] != "reused" and row["command"]["argv"][0].endswith("sh")]
+        self.assertEqual(sorted(set(ran)), sorted(ran), building.Built(None, rows))
+        self.assertFalse(self.differences())
+
+    @harness.needs("make")
+    def test_nobody_waits_for_a_stopped_command(self):
+        """Ctrl-Z in one terminal does not hold up the build in another."""
+        self.put("Makefile", "out:\n\tsleep 1; echo $@ > $@\n")
+        self.world.run(["make", "-s"], cwd=self.twin)
+
+        def runs():
+            return [pid for pid, argv in self.world.processes() if argv[1:3] == [b"-c", b"sleep 1; echo out > out"]]
+
+        stopped = self.start_build(self.traced)
+        harness.wait_until(runs)
+        pids = runs()
+        os.kill(pids[0], signal.SIGSTOP)
+        try:
+            self.assertEqual(0, self.start_build(self.traced).wait(timeout=40))
+            self.assertIsNone(stopped.poll())
+        finally:
+            os.kill(pids[0], signal.SIGCONT)
+        self.assertEqual(0, stopped.wait(timeout=60))
+        self.assertFalse(self.differences())
 
     def test_what_another_session_writes_meanwhile_is_not_kept(self):
         """A command's file is overwritten by another session before the command ends: what is there then is not its own."""

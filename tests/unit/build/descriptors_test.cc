@@ -47,8 +47,26 @@ TEST_CASE("A process's descriptors are what they are, with offset and flags") {
   REQUIRE(FindIn(open, ends[0]) != nullptr);
   CHECK(FindIn(open, ends[0])->kind == Kind::kPipe);
   CHECK(FindIn(open, ends[0])->SameAs(*FindIn(open, ends[1])));
-  CHECK(FindIn(AfterExec(open), file.get()) == nullptr);
-  CHECK(FindIn(AfterExec(open), null.get()) != nullptr);
+  CHECK(FindIn(AfterExec(getpid(), open), file.get()) == nullptr);
+  CHECK(FindIn(AfterExec(getpid(), open), null.get()) != nullptr);
+}
+
+TEST_CASE("A standard input without a writer is as good as /dev/null") {
+  int ends[2];
+  REQUIRE(pipe(ends) == 0);
+  const UniqueFd read_end(ends[0]);
+  UniqueFd write_end(ends[1]);
+  std::vector<OpenDescriptor> open(1);
+  open[0].fd = 0;
+  open[0].source_fd = ends[0];
+  open[0].kind = Kind::kPipe;
+  CHECK(AfterExec(getpid(), open)[0].kind == Kind::kPipe);
+  REQUIRE(write(write_end.get(), "x", 1) == 1);
+  write_end.reset();
+  CHECK(AfterExec(getpid(), open)[0].kind == Kind::kPipe);
+  char byte;
+  REQUIRE(read(read_end.get(), &byte, 1) == 1);
+  CHECK(AfterExec(getpid(), open)[0].kind == Kind::kNull);
 }
 
 TEST_CASE("The actions of a spawn are followed") {
@@ -66,7 +84,7 @@ TEST_CASE("The actions of a spawn are followed") {
   opened.kind = v1::FILE_ACTION_OPEN;
   opened.fd = 0;
   opened.path = "null";
-  const std::vector<OpenDescriptor> after = AfterExec(AfterActions(open, {dup, opened}, "/dev"));
+  const std::vector<OpenDescriptor> after = AfterExec(getpid(), AfterActions(open, {dup, opened}, "/dev"));
   REQUIRE(after.size() == 2);
   CHECK(after[0].fd == 0);
   CHECK(after[0].kind == Kind::kNull);

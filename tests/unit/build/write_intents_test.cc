@@ -5,7 +5,7 @@
 namespace ocpwatch {
 namespace {
 
-TEST_CASE("OneSessionAloneHasNoOthers", "[write_intents]") {
+TEST_CASE("One session alone has no others") {
   WriteIntents intents;
   const auto one = intents.Join();
   intents.Begin(one, "/f");
@@ -13,7 +13,7 @@ TEST_CASE("OneSessionAloneHasNoOthers", "[write_intents]") {
   CHECK_FALSE(intents.ByOthers(one, "/f", 0));
 }
 
-TEST_CASE("WhoIsAtWorkIsSeenFromWheneverOnOneAsks", "[write_intents]") {
+TEST_CASE("Who is at work is seen, whenever the asker began") {
   WriteIntents intents;
   const auto one = intents.Join();
   const auto two = intents.Join();
@@ -24,7 +24,7 @@ TEST_CASE("WhoIsAtWorkIsSeenFromWheneverOnOneAsks", "[write_intents]") {
   CHECK_FALSE(intents.ByOthers(one, "/f", 0));
 }
 
-TEST_CASE("WhatEndedSinceIsSeenAndWhatEndedBeforeIsNot", "[write_intents]") {
+TEST_CASE("What ended since is seen, what ended before is not") {
   WriteIntents intents;
   const auto one = intents.Join();
   const auto two = intents.Join();
@@ -35,7 +35,7 @@ TEST_CASE("WhatEndedSinceIsSeenAndWhatEndedBeforeIsNot", "[write_intents]") {
   CHECK_FALSE(intents.ByOthers(two, "/f", intents.Now()));
 }
 
-TEST_CASE("TwoCommandsOfASessionAtWorkOnOnePathEndOneByOne", "[write_intents]") {
+TEST_CASE("Two commands of a session at work on one path end one by one") {
   WriteIntents intents;
   const auto one = intents.Join();
   const auto two = intents.Join();
@@ -47,7 +47,7 @@ TEST_CASE("TwoCommandsOfASessionAtWorkOnOnePathEndOneByOne", "[write_intents]") 
   CHECK_FALSE(intents.ByOthers(two, "/f", intents.Now()));
 }
 
-TEST_CASE("WhoHasLeftIsRememberedAsLongAsSomebodyMayAsk", "[write_intents]") {
+TEST_CASE("Who has left is remembered as long as somebody may ask") {
   WriteIntents intents;
   const auto one = intents.Join();
   const auto two = intents.Join();
@@ -60,7 +60,7 @@ TEST_CASE("WhoHasLeftIsRememberedAsLongAsSomebodyMayAsk", "[write_intents]") {
   CHECK(intents.size() == 0);
 }
 
-TEST_CASE("SessionsThatOverlapForEverDoNotFillTheMemory", "[write_intents]") {
+TEST_CASE("Sessions that overlap for ever do not fill the memory") {
   WriteIntents intents;
   auto last = intents.Join();
   for (int i = 0; i < 1000; ++i) {

@@ -53,7 +53,8 @@ class FakeTarget final : public IngestTarget, public FrameSink, public CallDecid
     const std::lock_guard lock(own_);
     damage_.push_back({process, std::string(what), frames});
   }
-  v1::Reply Decide(const v1::Frame& frame) override {
+  std::optional<v1::Reply> Decide(const v1::Frame& frame, bool must) override {
+    if (!must && later_ > 0 && later_-- > 0) return std::nullopt;
     v1::Reply reply;
     if (frame.before().value() == 0) {
       reply.mutable_proceed();
@@ -84,6 +85,9 @@ class FakeTarget final : public IngestTarget, public FrameSink, public CallDecid
     return out_of_order_;
   }
 
+  // The next so many questions get no answer at once.
+  void AnswerLater(int questions) { later_ = questions; }
+
   bool keep = true;  // The frames, not only their number. Set before any comes.
 
  private:
@@ -96,6 +100,7 @@ class FakeTarget final : public IngestTarget, public FrameSink, public CallDecid
   uint64_t count_ = 0;
   uint64_t bytes_ = 0;
   uint64_t out_of_order_ = 0;
+  std::atomic<int> later_{0};
 };
 
 }  // namespace ocpwatch

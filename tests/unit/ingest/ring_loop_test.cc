@@ -128,6 +128,45 @@ TEST_CASE("A synchronous call gets the decider's answer, after the sink has had 
   }
 }
 
+TEST_CASE("Who gets no answer at once waits, and others are answered meanwhile") {
+  FakeTarget target;
+  RingLoop loop(target);
+  target.AnswerLater(50);
+  std::atomic<bool> answered{false};
+  std::thread patient([&] {
+    RingTestWriter writer(target.ring(), 1);
+    CHECK(writer.Ask(Question(1, 7)).kill().exit_status() == 7);
+    answered = true;
+  });
+  while (target.count() == 0) absl::SleepFor(absl::Milliseconds(1));
+  RingTestWriter other(target.ring(), 1);
+  int served = 0;
+  while (!answered) served += other.Ask(Question(1, 3)).kill().exit_status() == 3 ? 1 : 0;
+  CHECK(served > 0);
+  patient.join();
+  CHECK(target.damage().empty());
+}
+
+TEST_CASE("Not everybody waits: slots are left for those who can be answered") {
+  FakeTarget target;
+  RingLoop loop(target);
+  target.AnswerLater(1 << 30);
+  std::atomic<uint32_t> answered{0};
+  std::vector<std::thread> threads;
+  for (uint32_t i = 0; i < kReplySlots; ++i) {
+    threads.emplace_back([&] {
+      RingTestWriter writer(target.ring(), 1);
+      writer.Ask(Question(1, 1));
+      ++answered;
+    });
+  }
+  const int64_t deadline = MonotonicNs() + 60 * kSecondNs;
+  while (answered < kReplySlots / 2 && MonotonicNs() < deadline) absl::SleepFor(absl::Milliseconds(1));
+  CHECK(answered >= kReplySlots / 2);
+  target.AnswerLater(0);
+  for (std::thread& thread : threads) thread.join();
+}
+
 TEST_CASE("Threads and a session that ends: everybody who waits for an answer goes on") {
   FakeTarget target;
   std::vector<std::thread> threads;
