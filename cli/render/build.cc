@@ -83,7 +83,7 @@ void AppendAffected(const v1::AffectedRow& row, const std::string& directory, co
 void AppendStats(const v1::StatsReply& reply, std::string* out) {
   absl::StrAppend(out, "store     ", Printable(reply.directory()), "\n");
   absl::StrAppend(out, "holds     ", Counted(reply.actions(), "action", "actions"), " and ",
-                  Counted(reply.blobs(), "content", "contents"), ", ", Size(reply.blob_bytes()));
+                  Counted(reply.blobs(), "content", "contents"), ", ", Size(reply.blob_bytes() + reply.record_bytes()));
   if (reply.limit_bytes() > 0) absl::StrAppend(out, " of at most ", Size(reply.limit_bytes()));
   absl::StrAppend(out, "\nbuilds    ", Count(reply.builds()), ", of which ", Count(reply.whole_hits()),
                   " had nothing to run\n");

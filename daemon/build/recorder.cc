@@ -64,6 +64,7 @@ BuildRecorder::Impl::Impl(BuildSetup setup)
       intents_(setup_.neighbours->intents),
       running_(setup_.neighbours->running),
       session_(intents_.Join()),
+      store_use_(store_.Use()),
       ignored_environment_(setup_.configuration) {
   for (const uint32_t op : setup_.header.ops()) ops_.push_back(static_cast<v1::Op>(op));
 }
@@ -256,6 +257,7 @@ Decisions BuildRecorder::Impl::OnSessionEnd(FollowedModel model) {
     End(scope, model, &decisions);
   }
   store_.CommitSoon();
+  store_use_.reset();
   return decisions;
 }
 

@@ -154,6 +154,7 @@ class BuildRecorder::Impl {
   WriteIntents& intents_;
   RunningActions& running_;
   const WriteIntents::Session session_;
+  std::shared_ptr<const void> store_use_;  // Until the session's end.
   const IgnoredEnvironment ignored_environment_;
   std::vector<v1::Op> ops_;  // By FunctionId.
   v1::BuildTotals totals_;

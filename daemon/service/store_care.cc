@@ -21,7 +21,8 @@ void StoreCare::OnSessionEnd(const StoreLimits& limits) {
   if (store_ == nullptr || collecting_) return;
   const absl::Duration since = absl::Now() - last_;
   if (since < kAtMostEach) return;
-  const bool too_large = limits.max_bytes > 0 && store_->Stats().blob_bytes() > limits.max_bytes;
+  const v1::StatsReply stats = store_->Stats();
+  const bool too_large = limits.max_bytes > 0 && stats.blob_bytes() + stats.record_bytes() > limits.max_bytes;
   if (!too_large && (limits.max_age_days == 0 || since < kAgesEach)) return;
   last_ = absl::Now();
   if (collector_.joinable()) collector_.join();

@@ -13,6 +13,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "daemon/ingest/unique_fd.h"
+#include "daemon/store/file_stamp.h"
 
 namespace ocpwatch {
 
@@ -24,7 +25,7 @@ absl::Status Failed(const char* what, const std::string& path) {
   return absl::ErrnoToStatus(errno, absl::StrCat("cannot ", what, " ", path));
 }
 
-int64_t AgeSeconds(const struct stat& status) { return time(nullptr) - status.st_mtime; }
+int64_t PutNs(const struct stat& status) { return FileStamp::Of(status).mtime_ns; }
 
 // The names in a directory, without . and .. ; none where it cannot be read.
 std::vector<std::string> NamesIn(const std::string& path) {
@@ -246,12 +247,12 @@ void BlobStore::Quarantine(const Digest& digest) {
   if (disk_->Rename(Path(digest), aside) != 0) unlink(Path(digest).c_str());
 }
 
-bool BlobStore::Remove(const Digest& digest, int64_t young_seconds) {
+bool BlobStore::Remove(const Digest& digest, int64_t before_unix_ns) {
   absl::MutexLock lock(&mutex_);
   const std::string path = Path(digest);
   struct stat status;
   if (stat(path.c_str(), &status) != 0) return true;
-  if (AgeSeconds(status) < young_seconds) return false;
+  if (PutNs(status) > before_unix_ns) return false;
   return unlink(path.c_str()) == 0;
 }
 
@@ -266,7 +267,7 @@ void BlobStore::ForEach(absl::FunctionRef<void(const Digest&, int64_t)> fn) cons
       Digest digest;
       std::copy(bytes.begin(), bytes.end(), digest.sha256.begin());
       digest.size = static_cast<uint64_t>(status.st_size);
-      fn(digest, AgeSeconds(status));
+      fn(digest, PutNs(status));
     }
   }
 }

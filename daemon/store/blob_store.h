@@ -54,10 +54,10 @@ class BlobStore {
   absl::Status Sync();
 
   void Quarantine(const Digest& digest);
-  // Leaves one that was put (or put again) less than `young_seconds` ago; false: it is still there.
-  bool Remove(const Digest& digest, int64_t young_seconds);
-  // fn(digest, seconds since it was put or last put again). A file whose name is no digest's is skipped.
-  void ForEach(absl::FunctionRef<void(const Digest&, int64_t age_seconds)> fn) const;
+  // Leaves one that was put (or put again) after `before`, a time as files have it; false: it is still there.
+  bool Remove(const Digest& digest, int64_t before_unix_ns);
+  // fn(digest, when it was put or last put again). A file whose name is no digest's is skipped.
+  void ForEach(absl::FunctionRef<void(const Digest&, int64_t put_unix_ns)> fn) const;
   // True: the content is what its name says. NOT_FOUND: there is none.
   absl::StatusOr<bool> Check(const Digest& digest) const;
 

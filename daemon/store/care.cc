@@ -7,15 +7,16 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "daemon/store/disk_store.h"
 
 namespace ocpwatch {
 
 namespace {
 
-// A blob this young may belong to an action that has not been put yet: one of a command that runs.
-constexpr int64_t kYoungSeconds = 3600;
-constexpr int64_t kHoweverYoung = std::numeric_limits<int64_t>::min();
+constexpr int64_t kHoweverYoung = std::numeric_limits<int64_t>::max();
+// Files get their times from a clock that goes in ticks of up to 10 ms.
+constexpr int64_t kFileClockLagNs = 20'000'000;
 constexpr int64_t kDayNs = 86'400'000'000'000;
 
 template <typename Fn>
@@ -44,6 +45,7 @@ v1::StatsReply DiskStore::Stats() {
   reply.set_directory(directory_);
   absl::MutexLock lock(&mutex_);
   reply.set_actions(table_->size());
+  reply.set_record_bytes(table_->record_bytes());
   reply.set_hits(static_cast<uint64_t>(table_->counter("hits")));
   reply.set_misses(static_cast<uint64_t>(table_->counter("misses")));
   reply.set_stored(static_cast<uint64_t>(table_->counter("stored")));
@@ -53,14 +55,30 @@ v1::StatsReply DiskStore::Stats() {
   return reply;
 }
 
+std::shared_ptr<const void> DiskStore::Use() {
+  const int64_t since = absl::GetCurrentTimeNanos();
+  absl::MutexLock lock(&uses_mutex_);
+  uses_.insert(since);
+  return {nullptr, [this, since](const void*) {
+            absl::MutexLock unlock(&uses_mutex_);
+            uses_.erase(uses_.find(since));
+          }};
+}
+
+int64_t DiskStore::UnusedSince() {
+  absl::MutexLock lock(&uses_mutex_);
+  return (uses_.empty() ? absl::GetCurrentTimeNanos() : *uses_.begin()) - kFileClockLagNs;
+}
+
 absl::StatusOr<v1::CollectGarbageReply> DiskStore::CollectGarbage(const StoreLimits& limits, bool dry_run) {
   absl::MutexLock one(&commit_mutex_);
   // Then the database has all; what is put from here on has young blobs.
+  const int64_t unused_since = UnusedSince();
   if (absl::Status status = CommitAll(); !status.ok()) return status;
-  absl::flat_hash_map<Digest, int64_t> ages;
+  absl::flat_hash_map<Digest, int64_t> put;
   uint64_t total = 0;
-  blobs_.ForEach([&](const Digest& digest, int64_t age) {
-    ages[digest] = age;
+  blobs_.ForEach([&](const Digest& digest, int64_t put_ns) {
+    put[digest] = put_ns;
     total += digest.size;
   });
   struct Candidate {
@@ -85,12 +103,12 @@ absl::StatusOr<v1::CollectGarbageReply> DiskStore::CollectGarbage(const StoreLim
   uint64_t freed = 0;
   std::vector<Digest> released;
   const auto release = [&](const Digest& digest) {
-    const auto age = ages.find(digest);
-    if (age == ages.end() || age->second < kYoungSeconds) return;
+    const auto found = put.find(digest);
+    if (found == put.end() || found->second > unused_since) return;
     freed += digest.size;
     released.push_back(digest);
   };
-  for (const auto& [digest, age] : ages) {
+  for (const auto& [digest, put_ns] : put) {
     if (!wanted.contains(digest)) release(digest);
   }
   v1::CollectGarbageReply reply;
@@ -113,7 +131,7 @@ absl::StatusOr<v1::CollectGarbageReply> DiskStore::CollectGarbage(const StoreLim
     // The records go before their blobs.
     if (status = CommitAll(); !status.ok()) return status;
     std::erase_if(released, [&](const Digest& digest) {
-      if (blobs_.Remove(digest, kYoungSeconds)) return false;
+      if (blobs_.Remove(digest, unused_since)) return false;
       freed -= digest.size;  // It was put again meanwhile.
       return true;
     });

@@ -9,6 +9,7 @@
 #define OCPWATCH_DAEMON_STORE_DISK_STORE_H_
 
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -48,6 +49,7 @@ class DiskStore final : public Store {
   std::vector<ActionPtr> MadeBy(const std::string& path, size_t limit) override;
   std::vector<ActionPtr> ReadBy(const std::string& path, size_t limit) override;
   v1::StatsReply Stats() override;
+  std::shared_ptr<const void> Use() override;
   absl::StatusOr<v1::CollectGarbageReply> CollectGarbage(const StoreLimits& limits, bool dry_run) override;
   absl::StatusOr<v1::VerifyReply> Verify() override;
   absl::StatusOr<v1::ClearReply> Clear() override;
@@ -56,6 +58,8 @@ class DiskStore final : public Store {
  private:
   absl::Status OpenTable();
   void CommitLoop();
+  // Blobs that were put later may belong to somebody who uses the store now.
+  int64_t UnusedSince() ABSL_LOCKS_EXCLUDED(uses_mutex_);
   // First the blobs, then the records that name them: all those that had been put when it began.
   absl::Status CommitAll() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mutex_);
   // Why: "version 7" or the like.
@@ -69,6 +73,8 @@ class DiskStore final : public Store {
   absl::Mutex commit_mutex_;          // One commit or collection at a time. Taken before `mutex_`.
   absl::Mutex mutex_;
   std::unique_ptr<ActionTable> table_ ABSL_GUARDED_BY(mutex_);
+  absl::Mutex uses_mutex_;
+  std::multiset<int64_t> uses_ ABSL_GUARDED_BY(uses_mutex_);  // Since when, by the clock that files have.
   bool commit_soon_ ABSL_GUARDED_BY(mutex_) = false;
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread committer_;

@@ -97,8 +97,9 @@ class Store {
   // ---- Care. ----
 
   virtual v1::StatsReply Stats() = 0;
-  // Least recently used actions first; then the blobs that none names. Safe beside sessions: blobs that were put or
-  // found since the last hour stay, and a blob gone missing is a miss.
+  // Held by whoever puts and finds blobs: none that was put or found since then is collected. The store outlives it.
+  virtual std::shared_ptr<const void> Use() = 0;
+  // Least recently used actions first; then the blobs that none names and nobody uses. A blob gone missing is a miss.
   virtual absl::StatusOr<v1::CollectGarbageReply> CollectGarbage(const StoreLimits& limits, bool dry_run) = 0;
   virtual absl::StatusOr<v1::VerifyReply> Verify() = 0;
   virtual absl::StatusOr<v1::ClearReply> Clear() = 0;

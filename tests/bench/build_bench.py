@@ -14,6 +14,8 @@ import subprocess
 import time
 
 import bench
+import hits_bench
+import soak_bench
 
 # name: (folder of build/sources, build, clean, source to edit, bars by step). A bar is a ratio to plain make; of `again`,
 # milliseconds.
@@ -28,6 +30,7 @@ PROJECTS = {
 }
 STEPS = ["first", "again", "touch", "clean", "edit", "revert"]
 WAYS = ["make", "ccache", "ocp-watch"]
+OTHERS = {"hits": hits_bench.measure, "soak": soak_bench.measure}
 
 
 class Bench:
@@ -107,13 +110,17 @@ def measure(world, name, rounds):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", choices=PROJECTS, action="append")
+    parser.add_argument("--only", choices=[*PROJECTS, *OTHERS], action="append")
     options = parser.parse_args()
     with bench.World() as world:
+        wanted = options.only or [*PROJECTS, *OTHERS]
+        for name in [name for name in OTHERS if name in wanted]:
+            bench.print_table(("", "untraced", "ocp-watch", "ratio", "bar"), OTHERS[name](world, options.rounds))
         rows = []
-        for name in options.only or PROJECTS:
+        for name in [name for name in PROJECTS if name in wanted]:
             rows += measure(world, name, options.rounds)
-        bench.print_table(("", *WAYS, "ratio", "bar", "commands run"), rows)
+        if rows:
+            bench.print_table(("", *WAYS, "ratio", "bar", "commands run"), rows)
 
 
 if __name__ == "__main__":

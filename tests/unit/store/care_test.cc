@@ -1,5 +1,7 @@
 #include <thread>
 
+#include "absl/time/clock.h"
+
 #include "tests/unit/store/store_world.h"
 
 namespace ocpwatch {
@@ -57,6 +59,7 @@ TEST_CASE("a content that another action still names stays") {
 TEST_CASE("a content that was just put stays, though no action names it yet") {
   const StoreWorld world;
   const auto store = world.Open();
+  auto use = store->Use();
   const Digest young = *store->PutBytes("young");
   const Digest old = *store->PutBytes("old");
   const Digest renewed = *store->PutBytes("renewed");
@@ -67,6 +70,11 @@ TEST_CASE("a content that was just put stays, though no action names it yet") {
   CHECK(store->HasBlob(young));
   CHECK(store->HasBlob(renewed));
   CHECK(!store->HasBlob(old));
+  use.reset();
+  absl::SleepFor(absl::Milliseconds(50));  // The clock of files goes in ticks.
+  REQUIRE(store->CollectGarbage({.max_bytes = 1}, false).ok());
+  CHECK(!store->HasBlob(young));
+  CHECK(!store->HasBlob(renewed));
 }
 
 TEST_CASE("without limits only what nothing names is removed") {
@@ -82,6 +90,7 @@ TEST_CASE("garbage collection beside a build leaves no action without its conten
   const StoreWorld world;
   const auto store = world.Open();
   std::thread build([&] {
+    const auto use = store->Use();
     for (int i = 0; i < 200; ++i) {
       const std::string name = std::to_string(i % 50);
       const absl::StatusOr<Digest> digest = store->PutBytes(name + std::string(1000, 'y'));
