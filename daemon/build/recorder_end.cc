@@ -149,7 +149,7 @@ void BuildRecorder::Impl::AddObservations(Scope* scope, const Trace& trace, v1::
     observation.set_replaced(value->replaced);
     observation.set_idle_look(value->idle_look);
     observation.set_error(value->error);
-    observation.set_target(value->target);
+    if (!value->target.empty()) observation.set_target(value->target);
     if (value->type == v1::FILE_ABSENT) {
       observation.set_content((value->weight & kContent) != 0);  // Had there been any, it would have been read.
       continue;
