@@ -92,15 +92,17 @@ std::optional<Mismatch> Present::Compare(const v1::Observation& observation,
     return differs(v1::Decision::REASON_STATUS,
                    absl::StrFormat("has mode %04o and had %04o", mode, observation.mode()));
   }
-  if (observation.times() && state.stamp.mtime_ns != observation.mtime_ns()) {
-    return differs(v1::Decision::REASON_STATUS, "has another time");
+  const bool other_time = observation.times() && state.stamp.mtime_ns != observation.mtime_ns();
+  if (state.type != v1::FILE_REGULAR) {
+    return other_time ? std::optional(differs(v1::Decision::REASON_STATUS, "has another time")) : std::nullopt;
   }
-  if (state.type != v1::FILE_REGULAR) return std::nullopt;
   const bool same_look = state.stamp.size == observation.size() && state.stamp.mtime_ns == observation.mtime_ns();
-  if (!observation.content() && (!observation.status() || same_look)) return std::nullopt;
+  if (!other_time && !observation.content() && (!observation.status() || same_look)) return std::nullopt;
   if (observation.has_digest() && state.stamp.size == observation.digest().size()) {
     const std::optional<Digest> now = DigestNow(path, state);
-    if (now == FromProto(observation.digest())) return std::nullopt;
+    if (now == FromProto(observation.digest())) {
+      return other_time ? std::optional(differs(v1::Decision::REASON_STATUS, "has another time")) : std::nullopt;
+    }
   }
   return differs(v1::Decision::REASON_EDITED, "was edited");
 }

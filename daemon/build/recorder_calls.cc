@@ -246,6 +246,7 @@ void BuildRecorder::Impl::OnAfter(Scope* scope, const v1::Frame& frame, const Ap
       Change made;
       made.mode_set = true;
       made.is_directory = op == v1::OP_TEMP_DIR;
+      scope->temporaries.push_back(path);
       return MarkChanged(scope, path, made, &trace);
     }
     default:

@@ -79,6 +79,11 @@ void BuildRecorder::Impl::End(Scope* scope, FollowedModel model, Decisions* deci
     decisions->push_back(std::move(decision));
   }
   for (const PathId path : scope->intended) intents_.End(session_, model.trace.Path(path));
+  for (const PathId path : scope->temporaries) {
+    if (scope->parent == nullptr || StateOf(model.trace.Path(path), /*nofollow=*/true).type == v1::FILE_ABSENT)
+      continue;
+    scope->parent->temporaries.push_back(path);
+  }
   for (const uint32_t fork : scope->forks) forked_.erase(fork);
   if (scope->parent != nullptr) scope->parent->children.erase(scope);
   scopes_.erase(scope->command);
@@ -105,6 +110,10 @@ bool BuildRecorder::Impl::MakeRecord(Scope* scope, FollowedModel model, v1::Acti
   AddObservations(scope, model.trace, record);
   CheckOtherSessions(scope, model.trace);
   if (scope->taint != v1::Decision::REASON_NONE) return false;
+  if (!scope->start.temporaries.Canonicalise(record)) {
+    scope->Taint(v1::Decision::REASON_OTHER, "the name of a temporary file is a part of the name of another");
+    return false;
+  }
   record->set_fingerprint(scope->start.fingerprint);
   *record->mutable_key() = scope->start.key;
   record->set_duration_ns(static_cast<int64_t>(last->end_ns - scope->start_ns));

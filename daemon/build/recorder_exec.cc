@@ -22,6 +22,11 @@ constexpr int64_t kMaxWaitNs = 60'000'000'000;
 // is at work on a file that would be put back, as is so for a moment while the other puts it back.
 constexpr int64_t kPatienceNs = 100'000'000;
 
+// Names of temporary files that are looked for in a command's arguments. A driver has three or four at a time.
+constexpr size_t kMaxTemporaries = 16;
+// A content that is larger is not searched for such names, but taken to have one.
+constexpr uint64_t kMaxSearched = uint64_t{64} << 20;
+
 v1::Decision NewDecision(uint32_t process, v1::Decision::Outcome outcome, const Mismatch& why) {
   v1::Decision decision;
   decision.set_process(process);
@@ -186,6 +191,33 @@ Mismatch BuildRecorder::Impl::ExplainNew(const v1::Fingerprint& key) {
   return why;
 }
 
+std::vector<std::string> BuildRecorder::Impl::TemporariesAbove(const Scope* scope, const Trace& trace) {
+  std::vector<std::string> paths;
+  for (; scope != nullptr; scope = scope->parent) {
+    for (auto path = scope->temporaries.rbegin(); path != scope->temporaries.rend(); ++path) {
+      if (paths.size() == kMaxTemporaries) return paths;
+      paths.push_back(trace.Path(*path));
+    }
+  }
+  return paths;
+}
+
+bool BuildRecorder::Impl::MentionsTemporary(const StoredAction& action) {
+  if (action.record.temporaries().empty()) return false;
+  const auto [known, fresh] = mentions_.try_emplace(action.id, false);
+  const auto mentions = [&](const v1::Digest& digest) {
+    if (digest.size() == 0) return false;
+    if (digest.size() > kMaxSearched) return true;
+    const absl::StatusOr<std::string> content = store_.ReadBlob(FromProto(digest));
+    return !content.ok() || ocpwatch::MentionsTemporary(action.record, *content);
+  };
+  if (fresh) {
+    for (const v1::Effect& effect : action.record.effects()) known->second = known->second || mentions(effect.digest());
+    for (const v1::Output& output : action.record.outputs()) known->second = known->second || mentions(output.digest());
+  }
+  return known->second;
+}
+
 bool BuildRecorder::Impl::WaitsOn(Request* request) const {
   if (request->awaited.empty()) return false;
   const std::optional<int32_t> pid = running_.Elsewhere(request->awaited, this);
@@ -239,6 +271,7 @@ std::optional<v1::Reply> BuildRecorder::Impl::DecideExec(Scope* parent, const v1
   start.open = AfterExec(pid, std::move(open));
   Describe(start.open, &key);
   Settle(ignored_environment_, &key);
+  start.temporaries = Temporaries::Of(TemporariesAbove(parent, model.trace), &key);
   start.fingerprint = FingerprintOf(key);
   start.asked = true;
 
@@ -249,7 +282,14 @@ std::optional<v1::Reply> BuildRecorder::Impl::DecideExec(Scope* parent, const v1
   } else if (NeverReused(executable)) {
     why = {v1::Decision::REASON_CONFIGURED, executable, "is never reused, says the configuration"};
   } else {
-    const auto records = store_.Find(start.fingerprint);
+    auto records = store_.Find(start.fingerprint);
+    if (!start.temporaries.empty()) {
+      for (auto& action : records) {
+        auto named = std::make_shared<StoredAction>(*action);
+        start.temporaries.Name(&named->record);
+        action = std::move(named);
+      }
+    }
     const absl::flat_hash_set<std::string> alike = AlikePaths(records);
     for (const auto& action : records) {
       const v1::ActionRecord& record = action->record;
@@ -306,6 +346,10 @@ BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, const St
   }
   if (!HasOutputs(record, &store_)) {
     *why = {v1::Decision::REASON_BLOB, "", "what it wrote is not in the store any more"};
+    return Reuse::kNot;
+  }
+  if (MentionsTemporary(action)) {
+    *why = {v1::Decision::REASON_OTHER, "", "left something with the name of a temporary file in it"};
     return Reuse::kNot;
   }
   // Nobody who runs beside it may be at work on what it reads or writes.

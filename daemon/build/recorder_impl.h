@@ -121,6 +121,10 @@ class BuildRecorder::Impl {
   bool WaitsOn(Request* request) const;
   Reuse TryReuse(Scope* parent, const StoredAction& action, const absl::flat_hash_set<std::string>& alike,
                  Mismatch* why, FollowedModel model);
+  // The names that commands above have drawn at random, the latest first; some of them.
+  static std::vector<std::string> TemporariesAbove(const Scope* scope, const Trace& trace);
+  // Something that the action left has a random name in it that was only good for that one run.
+  bool MentionsTemporary(const StoredAction& action);
   // What of the record another session is at work on.
   std::optional<Mismatch> UsedByOthers(const v1::ActionRecord& record) const;
   absl::Status PutBack(const v1::ActionRecord& record, Untouched untouched);
@@ -171,6 +175,7 @@ class BuildRecorder::Impl {
   // By device and inode: those without a digest.
   absl::flat_hash_map<std::pair<uint64_t, uint64_t>, std::vector<std::shared_ptr<Version>>> unhashed_;
   absl::flat_hash_map<PathId, CommandId> writers_;            // Who changed it last.
+  absl::flat_hash_map<uint64_t, bool> mentions_;              // MentionsTemporary, by action.
   absl::flat_hash_map<std::string, std::string> real_paths_;  // Of prefixes before a `..`.
 };
 

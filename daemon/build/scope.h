@@ -19,6 +19,7 @@
 #include "daemon/build/descriptors.h"
 #include "daemon/build/file_state.h"
 #include "daemon/build/running_actions.h"
+#include "daemon/build/temporaries.h"
 #include "daemon/build/write_intents.h"
 #include "daemon/session/trace.h"
 #include "daemon/store/digest.h"
@@ -95,6 +96,7 @@ struct Start {
   v1::Decision decision;  // That it runs, and why.
   WriteIntents::Moment since = 0;
   RunningActions::Ticket ticket;
+  Temporaries temporaries;  // That the key is canonical in.
 };
 
 struct Scope {
@@ -109,6 +111,7 @@ struct Scope {
   absl::flat_hash_map<uint64_t, Seen> seen;  // By Key.
   absl::flat_hash_map<PathId, Change> changed;
   absl::flat_hash_set<PathId> made_directories;
+  std::vector<PathId> temporaries;       // Names that were drawn at random by it, or left behind by what it started.
   absl::flat_hash_set<PathId> intended;  // By itself; the other sessions know.
   absl::flat_hash_set<uint32_t> forks;   // Process numbers that live, as far as is known.
   absl::flat_hash_set<Scope*> children;  // That have not ended.

@@ -34,6 +34,44 @@ class Build(building.TestCase):
         self.assertIn("gcc", first.ran_programs())
         self.assertTrue(self.build(MAKE).nothing_ran())
 
+    @harness.needs("gcc")
+    def test_below_a_driver_that_must_run_its_parts_are_reused(self):
+        """Their temporary names are others each time."""
+        self.project()
+        command = ["gcc", "a.c", "b.c", "-o", "prog"]
+        self.build(command)
+        self.put("b.c", '#include "h.h"\nint b(void) { return 3; }\n')
+        edited = self.build(command)
+        compiled = {outcome: [argument for argv in edited.argvs(outcome) if argv[0].endswith("cc1") for argument in argv
+                              if argument in ("a.c", "b.c")] for outcome in ("ran", "reused")}
+        self.assertEqual({"ran": {"b.c"}, "reused": {"a.c"}}, {outcome: set(names) for outcome, names in compiled.items()})
+        self.assertEqual(1, sum(argv[0] == "as" for argv in edited.reused), edited)
+
+    @harness.needs("gcc")
+    def test_a_temporary_name_in_the_output_is_this_run_s(self):
+        """A program draws a name and hands it to a command that writes it down: that is not reused for another name."""
+        self.put("draw.c", """#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+int main(int argc, char** argv) {
+  char name[] = "/tmp/ocpt-drawn-XXXXXX.x", command[200], line[200] = "";
+  close(mkstemps(name, 2));
+  snprintf(command, sizeof command, "cat %s in > copy; %s %s > words", name, argv[1], name);
+  const int status = argc == 2 ? system(command) : 1;
+  unlink(name);
+  FILE* words = fopen("words", "r");
+  if (fscanf(words, "%199s", line) == 1) puts(strcmp(line, name) == 0 ? "right" : "wrong");
+  return remove("words") != 0 || status;
+}
+""")
+        self.put("in", "in\n")
+        self.sh("gcc -o draw draw.c")
+        for number in range(3):
+            self.put("unrelated", f"{number}\n")
+            self.sh("cat unrelated; ./draw /bin/echo")
+            self.sh("cat unrelated; ./draw echo")
+
     def test_an_edit_runs_only_what_depends_on_it(self):
         self.project()
         self.build(MAKE)

@@ -1,9 +1,11 @@
 """`ocp-watch build` when something is killed, when the disk is full, and when many build at once: the result is right all the
 same, and the store stays sound.
 
-    OCPWATCH_KILLS=200 test_build_robust.py Robust.test_killed_at_any_moment      as often as one likes
+    OCPWATCH_KILLS=200 test_build_robust.py Robust.test_killed_at_any_moment              as often as one likes
+    OCPWATCH_FAULT_STRIDE=1 test_build_robust.py Robust.test_the_store_fails_at_any_write   at each of some hundred writes
 """
 import contextlib
+import errno
 import json
 import os
 import random
@@ -18,6 +20,7 @@ import building
 import harness
 
 KILLS = int(os.environ.get("OCPWATCH_KILLS", "6" if harness.SANITIZED else "15"))
+FAULT_STRIDE = int(os.environ.get("OCPWATCH_FAULT_STRIDE", "23"))
 SESSIONS = 10
 SOURCES = ["a", "b", "c", "d"]
 
@@ -113,6 +116,53 @@ class Robust(building.TestCase):
         finally:
             self.world.run([harness.CLI, "stop"])
             subprocess.run(["umount", "-l", store], check=False)
+
+    @harness.once
+    def test_the_store_fails_at_any_write(self):
+        """Whichever write of the store fails, once or from then on: the build is right, and so is one with what was stored."""
+        self.put("Makefile", "all: a b\na: in\n\tcp in a; echo made a\nb: a\n\tsed s/x/y/ a > b\nclean:\n\trm -f a b\n")
+        self.put("in", "x\n")
+        make = ["make"]
+        store = os.path.join(self.world.state, "ocp-watch", "store")
+        for code, once in ((errno.ENOSPC, False), (errno.EIO, True)):
+            failed, number = True, 1
+            while failed:
+                with self.subTest(error=errno.errorcode[code], number=number):
+                    self.world.run([harness.CLI, "stop"])
+                    shutil.rmtree(store, ignore_errors=True)
+                    self.start_with_failing(store, number, code, once)
+                    for _ in range(2):
+                        self.each(lambda tree: subprocess.run(["make", "-s", "clean"], cwd=tree, check=True))
+                        self.build_if_possible(make)
+                    self.world.run([harness.CLI, "stop"])
+                    self.each(lambda tree: subprocess.run(["make", "-s", "clean"], cwd=tree, check=True))
+                    self.build_if_possible(make)
+                    self.check_sound()
+                failed = os.path.exists(store + ".failed")
+                if failed:
+                    os.unlink(store + ".failed")
+                number += FAULT_STRIDE
+            self.assertGreater(number, 20)
+
+    def start_with_failing(self, store, number, code, once):
+        """The client keeps LD_PRELOAD from the daemon, so a script brings it in."""
+        wrapper = self.path("failing-watchd")
+        with open(wrapper, "w", encoding="ascii") as file:
+            file.write(f"#!/bin/sh\nexport FAILING_DISK={store} FAILING_FROM={number} FAILING_WITH={code}\n"
+                       + ("export FAILING_ONCE=1\n" if once else "")
+                       + f'LD_PRELOAD={harness.program("failing_disk.so")} exec {harness.WATCHD} "$@"\n')
+        os.chmod(wrapper, 0o755)
+        self.world.run([harness.CLI, "start"], env={**self.world.env, "OCP_WATCHD": wrapper})
+
+    def build_if_possible(self, argv):
+        """As build; a store that cannot be opened is said to be so, and the user builds without."""
+        expected = self.world.run(argv, cwd=self.twin)
+        got = self.world.run([harness.CLI, "build", "--", *argv], cwd=self.traced)
+        if got.status == 125:
+            self.assertIn(b"store", got.stderr)
+            got = self.world.run(argv, cwd=self.traced)
+        self.assertEqual((expected.status, expected.stdout), (got.status, got.stdout), got)
+        self.assertFalse(self.differences(), got)
 
     def at_once(self, directories):
         """Builds in all of them at the same time; the statuses."""
