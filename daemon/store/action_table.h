@@ -25,8 +25,8 @@ namespace ocpwatch {
 
 // Of one fingerprint: the states between which somebody goes back and forth. The oldest makes room.
 inline constexpr size_t kMaxRecordsPerFingerprint = 8;
-// 50 compiles of 500 observations: those that are asked for again and again. Others are parsed anew, which takes 50 us, a
-// thousandth of what they save.
+// 50 compiles of 500 observations: those that are asked for again and again. Others are parsed anew, which takes 50 us,
+// a thousandth of what they save.
 inline constexpr size_t kMaxParsedBytes = size_t{8} << 20;
 
 class ActionTable {
