@@ -54,8 +54,24 @@ std::optional<Digest> Present::DigestNow(const std::string& path, const FileStat
   return *digest;
 }
 
+namespace {
+
+bool ListsTheSame(const v1::Observation& observation, const absl::flat_hash_set<std::string>* own) {
+  const std::string& path = observation.path();
+  if (own != nullptr) {
+    return FromProto(observation.rest()) == DigestOf(List(path), [&](const std::string& name) {
+             return own->contains(path == "/" ? path + name : absl::StrCat(path, "/", name));
+           });
+  }
+  const absl::flat_hash_set<std::string_view> without(observation.without().begin(), observation.without().end());
+  return FromProto(observation.digest()) ==
+         DigestOf(List(path), [&](const std::string& name) { return without.contains(name); });
+}
+
+}  // namespace
+
 std::optional<Mismatch> Present::Compare(const v1::Observation& observation,
-                                         const absl::flat_hash_set<std::string>& own) {
+                                         const absl::flat_hash_set<std::string>* own) {
   const std::string& path = observation.path();
   const FileState& state = State(path, observation.nofollow());
   const auto differs = [&](v1::Decision::Reason reason, std::string text) {
@@ -81,9 +97,7 @@ std::optional<Mismatch> Present::Compare(const v1::Observation& observation,
       return differs(v1::Decision::REASON_EDITED, absl::StrCat("leads to ", now, " and led to ", observation.target()));
     }
   }
-  if (observation.listing() && FromProto(observation.digest()) != DigestOf(List(path), [&](const std::string& name) {
-                                 return own.contains(path == "/" ? path + name : absl::StrCat(path, "/", name));
-                               })) {
+  if (observation.listing() && !ListsTheSame(observation, own)) {
     return differs(v1::Decision::REASON_LISTING, "lists other names");
   }
   const uint32_t mode = state.stamp.mode & 07777;
@@ -101,6 +115,7 @@ std::optional<Mismatch> Present::Compare(const v1::Observation& observation,
   if (observation.has_digest() && state.stamp.size == observation.digest().size()) {
     const std::optional<Digest> now = DigestNow(path, state);
     if (now == FromProto(observation.digest())) {
+      touched_ = touched_ || (observation.status() && !same_look);
       return other_time ? std::optional(differs(v1::Decision::REASON_STATUS, "has another time")) : std::nullopt;
     }
   }
@@ -152,6 +167,7 @@ bool Present::IsFinal(const v1::ActionRecord& record, const std::string& path) {
 std::optional<Mismatch> Present::FirstMismatch(const v1::ActionRecord& record, bool whole,
                                                const absl::flat_hash_set<std::string>& alike) {
   const absl::flat_hash_set<std::string> own = OwnPaths(record);
+  touched_ = false;
   for (const v1::Observation& observation : record.observations()) {
     if (whole && IsOnlyALook(observation) && own.contains(observation.path()) && IsFinal(record, observation.path())) {
       continue;
@@ -160,7 +176,7 @@ std::optional<Mismatch> Present::FirstMismatch(const v1::ActionRecord& record, b
         IsAbsentOrFile(State(observation.path(), observation.nofollow()).type)) {
       continue;
     }
-    if (std::optional<Mismatch> mismatch = Compare(observation, own)) return mismatch;
+    if (std::optional<Mismatch> mismatch = Compare(observation, whole ? &own : nullptr)) return mismatch;
   }
   return std::nullopt;
 }

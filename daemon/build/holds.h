@@ -37,8 +37,12 @@ class Present {
   std::optional<Mismatch> FirstMismatch(const v1::ActionRecord& record, bool whole,
                                         const absl::flat_hash_set<std::string>& alike);
 
-  // The same for one observation. `own`: paths with an effect of the record; they do not count in listings.
-  std::optional<Mismatch> Compare(const v1::Observation& observation, const absl::flat_hash_set<std::string>& own);
+  // The same for one observation. `own`: paths with an effect of the record, which do not count in listings; null: they
+  // do, where the record's command found them.
+  std::optional<Mismatch> Compare(const v1::Observation& observation, const absl::flat_hash_set<std::string>* own);
+
+  // At the last FirstMismatch something had another time, and the content that was known.
+  bool touched() const { return touched_; }
 
   // What the action left at `path`, which is one of its own, is there.
   bool IsFinal(const v1::ActionRecord& record, const std::string& path);
@@ -50,6 +54,7 @@ class Present {
  private:
   Store& store_;
   absl::flat_hash_map<std::string, FileState> states_[2];  // By nofollow.
+  bool touched_ = false;
 };
 
 // The outputs of a command for which it does not matter whether there is one already: as is known of those that its

@@ -162,7 +162,9 @@ void BuildRecorder::Impl::OnAfter(Scope* scope, const v1::Frame& frame, const Ap
     }
     return;
   }
-  const bool nofollow = (call.flags() & AT_SYMLINK_NOFOLLOW) != 0;
+  // AT_SYMLINK_NOFOLLOW has the value of O_NOCTTY.
+  const bool opens = op == v1::OP_OPEN || op == v1::OP_REOPEN;
+  const bool nofollow = (call.flags() & (opens ? O_NOFOLLOW : AT_SYMLINK_NOFOLLOW)) != 0;
   if (!Counts(scope, trace.Path(path))) return;
 
   if (Changes(op, call.flags())) {

@@ -10,6 +10,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "daemon/build/process_state.h"
 #include "daemon/build/recorder_impl.h"
 
 namespace ocpwatch {
@@ -135,6 +136,12 @@ void BuildRecorder::Impl::BeforeChange(Scope* scope, v1::Op op, const v1::Before
       const bool from_nothing = (flags & O_TRUNC) != 0;
       const bool by_any_means = from_nothing && (flags & O_CREAT) != 0 && !exclusive;
       before.state = look(before.path, exclusive, from_nothing || exclusive ? kExistence : kContent, by_any_means);
+      if (by_any_means && before.state.type == v1::FILE_REGULAR) {
+        const Process* const opener = model.tracker.processes().Find(process);
+        const auto umask = opener == nullptr ? std::nullopt : UmaskOf(opener->pid);
+        // fopen has no mode.
+        if (umask.has_value()) before.made_mode = (call.mode() == 0 ? 0666 : call.mode() & 07777) & ~*umask;
+      }
       break;
     }
     case v1::OP_UNLINK:
@@ -202,6 +209,7 @@ void BuildRecorder::Impl::TakeChange(Scope* scope, PathId path, const Change& ch
       known.is_directory = change.is_directory;
     }
     if (!known.is_directory || fresh) known.order = ++order_;
+    if (fresh) known.first = known.order;
     if (change.is_directory && change.mode_set) above->made_directories.insert(path);
   }
 }
@@ -224,6 +232,7 @@ void BuildRecorder::Impl::AfterChange(Scope* scope, v1::Op op, const v1::AfterCa
     case v1::OP_REOPEN:
       change.mode_set = !was_there;
       change.in_place = was_there;
+      change.made_mode = before.made_mode;
       change.whole = (call.flags() & O_TRUNC) != 0;
       return MarkChanged(scope, before.path, change, &trace);
     case v1::OP_MKDIR:
@@ -298,7 +307,7 @@ void BuildRecorder::Impl::AfterChange(Scope* scope, v1::Op op, const v1::AfterCa
           const bool made = above->made_directories.contains(before.path);
           Change& known = above->changed.try_emplace(before.path, change).first->second;
           known.mode_set = true;
-          if (known.order == 0) known.order = ++order_;
+          if (known.order == 0) known.order = known.first = ++order_;
           if (!made) above->made_directories.erase(before.path);
         }
         return;

@@ -140,7 +140,12 @@ void BuildRecorder::Impl::CheckOtherSessions(Scope* scope, const Trace& trace) {
 void BuildRecorder::Impl::AddObservations(Scope* scope, const Trace& trace, v1::ActionRecord* record) {
   absl::flat_hash_set<std::string> own = OwnPaths(*record);
   // What came and went has no effect, and is in listings all the same.
-  for (const auto& [path, change] : scope->changed) own.insert(trace.Path(path));
+  absl::flat_hash_map<std::string, std::vector<std::pair<std::string, uint64_t>>> changed_in;  // By directory.
+  for (const auto& [id, change] : scope->changed) {
+    const std::string& path = trace.Path(id);
+    own.insert(path);
+    changed_in[DirectoryOf(path)].emplace_back(path.substr(path.rfind('/') + 1), change.first);
+  }
   std::vector<std::pair<uint64_t, Seen*>> seen;
   seen.reserve(scope->seen.size());
   for (auto& [key, value] : scope->seen) seen.emplace_back(key, &value);
@@ -174,9 +179,18 @@ void BuildRecorder::Impl::AddObservations(Scope* scope, const Trace& trace, v1::
     observation.set_status((value->weight & kStatus) != 0);
     if (value->listing != nullptr) {
       observation.set_listing(true);
-      *observation.mutable_digest() = ToProto(DigestOf(*value->listing, [&](const std::string& name) {
-        return own.contains(path == "/" ? path + name : absl::StrCat(path, "/", name));
-      }));
+      absl::flat_hash_set<std::string> without(value->without.begin(), value->without.end());
+      for (const auto& [name, first] : changed_in[path]) {
+        if (first < value->order) without.insert(name);
+      }
+      *observation.mutable_digest() =
+          ToProto(DigestOf(*value->listing, [&](const std::string& name) { return without.contains(name); }));
+      for (const std::string& name : without) observation.add_without(name);
+      if (scope->parent == nullptr) {
+        *observation.mutable_rest() = ToProto(DigestOf(*value->listing, [&](const std::string& name) {
+          return own.contains(path == "/" ? path + name : absl::StrCat(path, "/", name));
+        }));
+      }
     }
     // A directory's time is made by whoever makes something in it.
     const bool own_time = value->type == v1::FILE_DIRECTORY && filled.contains(path);
@@ -218,7 +232,8 @@ void BuildRecorder::Impl::AddEffects(Scope* scope, const Trace& trace, v1::Actio
     v1::Effect effect;
     effect.set_path(path);
     effect.set_type(state.type);
-    effect.set_mode(state.stamp.mode & 07777);
+    const bool keeps_mode = !change->mode_set && change->made_mode != 0;
+    effect.set_mode(keeps_mode ? change->made_mode : state.stamp.mode & 07777);
     effect.set_mode_set(change->mode_set);
     effect.set_in_place(change->in_place);
     if (state.type == v1::FILE_SYMLINK) effect.set_target(state.target);

@@ -103,6 +103,10 @@ absl::Status BuildRecorder::Impl::PutBack(const v1::ActionRecord& record, Untouc
   for (const v1::Effect& effect : record.effects()) intents_.Begin(session_, effect.path());
   bool changed = false;
   absl::Status status = Restore(record, untouched, &store_, &changed);
+  if (status.ok() && changed && untouched == Untouched::kKeepTimes) {
+    // What is new is newer than what was there, whichever was made first: so all are, in their order.
+    status = Restore(record, Untouched::kNewTimes, &store_, &changed);
+  }
   for (const v1::Effect& effect : record.effects()) intents_.End(session_, effect.path());
   return status;
 }
@@ -117,26 +121,31 @@ std::shared_ptr<const StoredAction> BuildRecorder::Impl::TryWhole(Decisions* dec
   std::shared_ptr<const StoredAction> hit;
   const auto records = store_.Find(start.fingerprint);
   std::optional<Present> present(&store_);
-  const auto put_back = [&](const v1::ActionRecord& record, bool whole) -> std::optional<Mismatch> {
-    if (std::optional<Mismatch> mismatch = present->FirstMismatch(record, whole, {})) return mismatch;
+  bool whole = false;  // All that the hit made is there.
+  const auto put_back = [&](const v1::ActionRecord& record, bool as_left) -> std::optional<Mismatch> {
+    if (std::optional<Mismatch> mismatch = present->FirstMismatch(record, as_left, {})) return mismatch;
+    const auto& effects = record.effects();
+    whole = as_left || (record.exit_status() == 0 && !effects.empty() &&
+                        std::all_of(effects.begin(), effects.end(),
+                                    [&](const v1::Effect& effect) { return present->IsFinal(record, effect.path()); }));
     if (!HasOutputs(record, &store_)) {
       return Mismatch{v1::Decision::REASON_BLOB, "", "what it wrote is not in the store any more"};
     }
     if (std::optional<Mismatch> mismatch = UsedByOthers(record)) return mismatch;
-    if (setup_.start.dry_run() || PutBack(record, Untouched::kKeepTimes).ok()) return std::nullopt;
+    // Where something has been touched, the command would have made its products anew.
+    const Untouched untouched = present->touched() ? Untouched::kNewTimes : Untouched::kKeepTimes;
+    if (setup_.start.dry_run() || PutBack(record, untouched).ok()) return std::nullopt;
     present.emplace(&store_);  // Something may have been put back.
     return Mismatch{v1::Decision::REASON_BLOB, "", "what it made could not be put back"};
   };
   // What began as things are now says more than what left them so: a build that had nothing to do prints other words
   // than the one that did it all. And what has failed has left its products halfway: what comes next is something else.
-  bool whole = false;
   for (const bool as_left : {false, true}) {
     for (const auto& action : records) {
       if (hit != nullptr || (as_left && action->record.exit_status() != 0)) continue;
       std::optional<Mismatch> mismatch = put_back(action->record, as_left);
       if (!mismatch.has_value()) {
         hit = action;
-        whole = as_left;
       } else if (as_left || action->record.exit_status() != 0) {
         if (why.reason == v1::Decision::REASON_NONE) why = *std::move(mismatch);
       }
@@ -396,6 +405,7 @@ BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, const St
     if (observation.listing()) {
       seen.weight |= kListing;
       seen.listing = std::make_shared<const Listing>(List(observation.path()));
+      seen.without.assign(observation.without().begin(), observation.without().end());
     }
     learnt.emplace_back(&observation, std::move(seen));
   }
@@ -413,6 +423,7 @@ BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, const St
     change.mode_set = effect.mode_set();
     change.times_set = effect.times_set();
     change.in_place = effect.in_place();
+    if (!effect.mode_set()) change.made_mode = effect.mode();
     change.is_directory = effect.type() == v1::FILE_DIRECTORY;
     if (!effect.link_to().empty()) change.linked_from = trace.Intern(effect.link_to());
     TakeChange(parent, trace.Intern(effect.path()), change, &trace);

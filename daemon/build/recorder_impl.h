@@ -48,6 +48,7 @@ class BuildRecorder::Impl {
     PathId path2 = kNoPath;
     FileState state;
     FileState state2;
+    uint32_t made_mode = 0;         // See Change.
     std::vector<std::string> tree;  // Of a directory that is renamed: what is below it.
   };
   // An exec or spawn that has not been decided about: not all its arguments have come, or it waits for other sessions.

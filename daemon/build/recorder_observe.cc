@@ -122,7 +122,11 @@ void BuildRecorder::Impl::Observe(Scope* scope, PathId path, bool nofollow, Seen
     before.replaced = before.replaced && seen.replaced;
     if (before.only_by != seen.only_by) before.only_by = 0;
     if (seen.target.size() > before.target.size()) before.target = seen.target;
-    if (seen.listing != nullptr && before.listing == nullptr) before.listing = seen.listing;
+    if (seen.listing != nullptr && before.listing == nullptr) {
+      before.listing = seen.listing;
+      before.without = seen.without;
+      before.order = seen.order;
+    }
     if (before.version == nullptr) before.version = seen.version;
   }
 }

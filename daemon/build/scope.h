@@ -52,6 +52,7 @@ struct Seen {
   FileStamp stamp;
   std::shared_ptr<Version> version;        // Of regular files.
   std::shared_ptr<const Listing> listing;  // kListing
+  std::vector<std::string> without;        // Names in it that a reused command had made or removed before it looked.
   std::string target;
   bool replaced = false;
   int32_t error = 0;
@@ -61,7 +62,10 @@ struct Seen {
 };
 
 struct Change {
-  uint64_t order = 0;
+  uint64_t order = 0;  // Of the last one.
+  uint64_t first = 0;  // And of the first.
+  uint32_t made_mode =
+      0;                  // Of a file that was there and keeps its mode: what it would have been made with. 0: unknown.
   bool mode_set = false;  // Also: made anew.
   bool times_set = false;
   bool in_place = false;

@@ -101,7 +101,13 @@ bool Temporaries::Canonicalise(v1::ActionRecord* record) const {
       clean = clean && !absl::StrContains(*path, name.random);
     }
   });
-  for (const Entry& name : names_) record->add_temporaries(name.random);
+  for (const Entry& name : names_) {
+    record->add_temporaries(name.random);
+    for (const v1::Observation& observation : record->observations()) {
+      clean = clean && std::none_of(observation.without().begin(), observation.without().end(),
+                                    [&](const std::string& other) { return absl::StrContains(other, name.random); });
+    }
+  }
   return clean;
 }
 

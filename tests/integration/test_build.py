@@ -72,6 +72,41 @@ int main(int argc, char** argv) {
             self.sh("cat unrelated; ./draw /bin/echo")
             self.sh("cat unrelated; ./draw echo")
 
+    def test_a_file_that_is_made_again_gets_the_mode_of_a_new_one(self):
+        """It was there when the command was learnt, and kept its mode."""
+        self.put("in", "in\n")
+        self.put("out", "old\n", mode=0o644)
+        command = "umask 077; /bin/cat in > out"
+        self.sh(command)
+        self.remove("out")
+        self.sh(command)
+        self.sh(command)
+
+    def test_whether_a_directory_can_be_removed_depends_on_what_is_left_in_it(self):
+        """Also where that is what the same command made the last time."""
+        command = "mkdir gen; rmdir gen; mkdir -p gen && echo x > gen/a"
+        for _ in range(2):
+            self.sh(command)
+        self.remove("gen/a")
+        self.sh(command)
+        self.remove("gen")
+        self.sh(command)
+
+    def test_after_a_touch_the_products_are_as_new_as_if_they_had_been_made(self):
+        """So that make by itself has nothing to do then, either."""
+        self.project()
+        self.build(MAKE)
+        self.touch("a.c", "b.c", "h.h")
+        self.assertTrue(self.build(MAKE).nothing_ran())
+        for tree in (self.traced, self.twin):
+            self.assertEqual(0, self.world.run(["make", "-q"], cwd=tree).status)
+
+    def test_a_dangling_link_that_could_not_be_opened_comes_to_rest(self):
+        self.each(lambda tree: os.symlink("nowhere", os.path.join(tree, "link")))
+        command = ["/bin/grep", "x", "link"]
+        self.build(command)
+        self.assertTrue(self.build(command).nothing_ran())
+
     def test_an_edit_runs_only_what_depends_on_it(self):
         self.project()
         self.build(MAKE)

@@ -140,7 +140,7 @@ TEST_CASE("A symbolic link holds by what it says, a resolved path by what it lea
   CHECK(world.Mismatch() == v1::Decision::REASON_EDITED);
 }
 
-TEST_CASE("A listing holds by names and types, without the action's own products") {
+TEST_CASE("A listing holds by names and types, without what the action had made before it looked") {
   Holding world;
   std::filesystem::create_directory(world.Path("d"));
   world.files().Write("d/a", "");
@@ -150,11 +150,26 @@ TEST_CASE("A listing holds by names and types, without the action's own products
   world.files().Write("d/a", "other content");
   CHECK(world.Mismatch() == v1::Decision::REASON_NONE);
   world.files().Write("d/product", "");
-  CHECK(world.Mismatch() == v1::Decision::REASON_LISTING);
   world.Make("d/product");
+  CHECK(world.Mismatch() == v1::Decision::REASON_LISTING);  // It looked first, and found no product.
+  observation->add_without("product");
   CHECK(world.Mismatch() == v1::Decision::REASON_NONE);
   unlink(world.Path("d/a").c_str());
   CHECK(world.Mismatch() == v1::Decision::REASON_LISTING);
+}
+
+TEST_CASE("A listing holds for a whole build where nothing but its own products differs") {
+  Holding world;
+  std::filesystem::create_directory(world.Path("d"));
+  world.files().Write("d/a", "");
+  v1::Observation* const observation = world.Observe("d");
+  observation->set_listing(true);
+  *observation->mutable_digest() = ToProto(DigestOf(List(world.Path("d")), [](const std::string&) { return false; }));
+  *observation->mutable_rest() = observation->digest();
+  world.files().Write("d/product", "");
+  CHECK(world.Mismatch(/*whole=*/true) == v1::Decision::REASON_LISTING);
+  world.Make("d/product");
+  CHECK(world.Mismatch(/*whole=*/true) == v1::Decision::REASON_NONE);
 }
 
 TEST_CASE("A look-up that failed holds while it fails in the same way") {

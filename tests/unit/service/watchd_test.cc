@@ -237,7 +237,8 @@ TEST_CASE("The sockets of systemd are told apart by path, whatever their order, 
   for (const std::string& word : Watchd(world, {"--foreground"})) argv.push_back(word);
   // It executes the daemon at the first connection.
   Process daemon(world, argv);
-  for (int i = 0; i < 500 && access(world.socket().c_str(), F_OK) != 0; i++) usleep(10'000);
+  // There is a moment between the socket's name and the first who listens.
+  for (int i = 0; i < 500 && !AnswersOnSocket(world.socket(), kSoon); i++) usleep(10'000);
   CHECK(AnswersOnSocket(world.socket(), kSoon));
   CHECK(AnswersOnSocket(intercept, kSoon));
   daemon.Signal(SIGTERM);
@@ -253,7 +254,9 @@ TEST_CASE("Sockets of systemd that are not ours are refused with what is wrong")
   for (const std::string& word : Watchd(world, {"--foreground"})) argv.push_back(word);
   Process daemon(world, argv);
   for (int i = 0; i < 500 && access(world.path("other.sock").c_str(), F_OK) != 0; i++) usleep(10'000);
-  AnswersOnSocket(world.socket(), kSoon);  // Wakes it; the daemon that comes will not serve.
+  // Wakes it; the daemon that comes will not serve. There is a moment between the socket's name and who listens.
+  usleep(100'000);
+  AnswersOnSocket(world.socket(), kSoon);
   CHECK(daemon.Wait() == 1);
   CHECK_THAT(ReadFile(world.path("stderr")), Catch::Contains("other.sock"));
 }
