@@ -3,6 +3,8 @@
 
 #include <CLI/CLI.hpp>
 #include <memory>
+#include <set>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "cli/client/client.h"
@@ -18,8 +20,9 @@ constexpr std::string_view kExplainHelp = R"(Usage: ocp-watch explain [SESSION] 
 
 Says of each command of a build whether it was reused, or why it ran: which
 file was edited, appeared or disappeared, which directory lists other names,
-which variable differs. Of one that cannot be reused next time, why not.
-Without SESSION: the last build.
+which variable differs. Of one that cannot be reused next time, why not. At the
+end, what was used that does not count (/dev/urandom, /proc/cpuinfo), though it
+may differ each time. Without SESSION: the last build.
 
 Options:
   --command ID   only this command; may be repeated
@@ -56,6 +59,7 @@ int Explain(const ExplainOptions& options) {
     v1::ExplainRow row;
     std::string text;
     bool any = false;
+    std::set<std::string> ignored;
     const auto add = [&] {
       if (options.ran && row.outcome() == "reused") return;
       text.clear();
@@ -64,6 +68,7 @@ int Explain(const ExplainOptions& options) {
         AppendJson(row, &text);
       } else {
         AppendExplanation(row, style, &text);
+        ignored.insert(row.ignored().begin(), row.ignored().end());
       }
       any = true;
       out.Write(text);
@@ -74,6 +79,11 @@ int Explain(const ExplainOptions& options) {
     }
     if (closed) context->TryCancel();
     status = FromRpc(rows->Finish());
+    if (!ignored.empty() && status.ok()) {
+      text.clear();
+      AppendIgnored(ignored, style, &text);
+      out.Write(text);
+    }
     if (options.json && status.ok()) out.Write(any ? "\n]}\n" : "{\"commands\":[]}\n");
   }
   if (closed || status.ok()) return 0;

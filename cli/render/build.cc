@@ -43,6 +43,18 @@ void AppendExplanation(const v1::ExplainRow& row, const Style& style, std::strin
   out->push_back('\n');
 }
 
+void AppendIgnored(const std::set<std::string>& paths, const Style& style, std::string* out) {
+  constexpr size_t kBriefPaths = 8;
+  absl::StrAppend(out, "does not count: ");
+  size_t shown = 0;
+  for (const std::string& path : paths) {
+    if (style.brief && shown == kBriefPaths) break;
+    absl::StrAppend(out, shown++ == 0 ? "" : ", ", Printable(path));
+  }
+  if (shown < paths.size()) absl::StrAppend(out, " and ", Count(paths.size() - shown), " more");
+  out->push_back('\n');
+}
+
 void AppendMakers(const v1::WhyReply& reply, const std::string& directory, const Style& style, std::string* out) {
   constexpr size_t kBriefInputs = 12;
   for (const v1::WhyReply::Maker& maker : reply.makers()) {

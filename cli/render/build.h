@@ -3,6 +3,7 @@
 #define OCPWATCH_CLI_RENDER_BUILD_H_
 
 #include <cstdint>
+#include <set>
 #include <string>
 
 #include "cli/render/style.h"
@@ -27,6 +28,8 @@ void AppendVerified(const v1::VerifyReply& reply, std::string* out);
 void AppendCleared(const v1::ClearReply& reply, std::string* out);
 
 // A line for a command: "ran           gcc -c a.c: src/a.c was edited".
+// What does not count, of all rows.
+void AppendIgnored(const std::set<std::string>& paths, const Style& style, std::string* out);
 void AppendExplanation(const v1::ExplainRow& row, const Style& style, std::string* out);
 
 }  // namespace ocpwatch

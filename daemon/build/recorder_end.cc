@@ -65,6 +65,7 @@ void BuildRecorder::Impl::End(Scope* scope, FollowedModel model, Decisions* deci
       decision.set_fingerprint(record.fingerprint());
       if (const absl::Status status = store_.Put(std::move(record)); status.ok()) {
         decision.set_outcome(v1::Decision::OUTCOME_KEPT);
+        for (const std::string& path : scope->ignored) decision.add_ignored(path);
       } else {
         scope->Taint(v1::Decision::REASON_BLOB,
                      absl::StrCat("it could not be stored: ", std::string(status.message())));

@@ -40,6 +40,11 @@ bool BuildRecorder::Impl::Counts(Scope* scope, const std::string& path) {
       !std::any_of(setup_.configuration.ignored_paths().begin(), setup_.configuration.ignored_paths().end(), below);
   if (counts) return true;
   if (path == "/dev/tty") TaintUp(scope, v1::Decision::REASON_TERMINAL, "it used the terminal", path);
+  const auto& counted = setup_.configuration.counted_paths();
+  if (std::any_of(counted.begin(), counted.end(), below)) {
+    TaintUp(scope, v1::Decision::REASON_CONFIGURED,
+            "it used what is never the same, and the configuration says that it counts", path);
+  }
   if (path != "/dev/null") {
     for (Scope* above = scope; above != nullptr && above->ignored.size() < kMaxIgnoredNotes; above = above->parent) {
       if (!above->ignored.insert(path).second) break;

@@ -94,6 +94,9 @@ grpc::Status MonitorService::Explain(grpc::ServerContext*, const v1::ExplainRequ
       row.set_outcome("not reusable");
       row.set_kept(Sentence(*command.kept));
     }
+    if (command.kept != nullptr) {
+      for (const std::string& path : command.kept->ignored()) row.add_ignored(EscapeBytes(path));
+    }
     if (!writer->Write(row)) break;
   }
   return grpc::Status::OK;

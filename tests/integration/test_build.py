@@ -1,5 +1,6 @@
 """`ocp-watch build`: what must cause a run and what must not, and that everything that is not run is put back."""
 import os
+import shutil
 import unittest
 
 import building
@@ -106,6 +107,23 @@ int main(int argc, char** argv) {
         command = ["/bin/grep", "x", "link"]
         self.build(command)
         self.assertTrue(self.build(command).nothing_ran())
+
+    def test_random_numbers_do_not_count_unless_they_are_to(self):
+        command = ["/usr/bin/head", "-c", "0", "/dev/urandom"]
+        self.build(command)
+        self.assertIn(b"does not count: /dev/urandom", self.world.cli("explain"))
+        self.assertTrue(self.build(command).nothing_ran())
+        self.world.run([harness.CLI, "stop"])
+        config = os.path.join(self.world.env["XDG_CONFIG_HOME"], "ocp-watch")
+        os.makedirs(config)
+        with open(os.path.join(config, "config.textproto"), "w", encoding="ascii") as file:
+            file.write('counted_paths: "/dev/urandom"\n')
+        self.addCleanup(shutil.rmtree, config)
+        self.addCleanup(self.world.run, [harness.CLI, "stop"])
+        changed = ["/usr/bin/head", "-c", "00", "/dev/urandom"]
+        self.build(changed)
+        again = self.build(changed)
+        self.assertIn("the configuration says that it counts", str(again))
 
     def test_an_edit_runs_only_what_depends_on_it(self):
         self.project()

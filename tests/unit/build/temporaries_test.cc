@@ -1,19 +1,21 @@
 #include "daemon/build/temporaries.h"
 
 #include <catch2/catch.hpp>
+#include <string>
+#include <vector>
 
 namespace ocpwatch {
 namespace {
 
-v1::Fingerprint Key(std::vector<std::string> argv) {
+v1::Fingerprint KeyOf(std::vector<std::string> argv) {
   v1::Fingerprint key;
   key.mutable_argv()->Assign(argv.begin(), argv.end());
   return key;
 }
 
 TEST_CASE("Commands that differ in random names alone have one key, numbered as they are mentioned") {
-  v1::Fingerprint one = Key({"as", "-o", "/tmp/ccBBBBBB.o", "--in=/tmp/ccAAAAAA.s"});
-  v1::Fingerprint other = Key({"as", "-o", "/tmp/ccDDDDDD.o", "--in=/tmp/ccCCCCCC.s"});
+  v1::Fingerprint one = KeyOf({"as", "-o", "/tmp/ccBBBBBB.o", "--in=/tmp/ccAAAAAA.s"});
+  v1::Fingerprint other = KeyOf({"as", "-o", "/tmp/ccDDDDDD.o", "--in=/tmp/ccCCCCCC.s"});
   CHECK(Temporaries::Of({"/tmp/ccAAAAAA.s", "/tmp/ccBBBBBB.o", "/tmp/ccUNUSED.x"}, &one).empty() == false);
   Temporaries::Of({"/tmp/ccDDDDDD.o", "/tmp/ccCCCCCC.s"}, &other);
   CHECK(one.SerializeAsString() == other.SerializeAsString());
@@ -22,28 +24,28 @@ TEST_CASE("Commands that differ in random names alone have one key, numbered as 
 }
 
 TEST_CASE("The same name twice is not two names") {
-  v1::Fingerprint same = Key({"cmp", "/tmp/ccAAAAAA", "/tmp/ccAAAAAA"});
-  v1::Fingerprint two = Key({"cmp", "/tmp/ccAAAAAA", "/tmp/ccBBBBBB"});
+  v1::Fingerprint same = KeyOf({"cmp", "/tmp/ccAAAAAA", "/tmp/ccAAAAAA"});
+  v1::Fingerprint two = KeyOf({"cmp", "/tmp/ccAAAAAA", "/tmp/ccBBBBBB"});
   Temporaries::Of({"/tmp/ccAAAAAA"}, &same);
   Temporaries::Of({"/tmp/ccAAAAAA", "/tmp/ccBBBBBB"}, &two);
   CHECK(same.SerializeAsString() != two.SerializeAsString());
 }
 
 TEST_CASE("What is literally an argument is no canonical name") {
-  v1::Fingerprint literal = Key({"cat", "/tmp/<temporary 1>.o"});
-  v1::Fingerprint drawn = Key({"cat", "/tmp/ccAAAAAA.o"});
+  v1::Fingerprint literal = KeyOf({"cat", "/tmp/<temporary 1>.o"});
+  v1::Fingerprint drawn = KeyOf({"cat", "/tmp/ccAAAAAA.o"});
   CHECK(Temporaries::Of({}, &literal).empty());
   Temporaries::Of({"/tmp/ccAAAAAA.o"}, &drawn);
   CHECK(literal.SerializeAsString() != drawn.SerializeAsString());
 }
 
 TEST_CASE("A short name could be anything") {
-  v1::Fingerprint key = Key({"cat", "/tmp/abcde"});
+  v1::Fingerprint key = KeyOf({"cat", "/tmp/abcde"});
   CHECK(Temporaries::Of({"/tmp/abcde"}, &key).empty());
 }
 
 TEST_CASE("A record goes from one run's names to another's, with what is beside and below them") {
-  v1::Fingerprint key = Key({"prog", "/tmp/dirAAAAAA"});
+  v1::Fingerprint key = KeyOf({"prog", "/tmp/dirAAAAAA"});
   const Temporaries recorded = Temporaries::Of({"/tmp/dirAAAAAA"}, &key);
   v1::ActionRecord record;
   record.add_observations()->set_path("/tmp/dirAAAAAA/in");
@@ -57,7 +59,7 @@ TEST_CASE("A record goes from one run's names to another's, with what is beside 
   CHECK(MentionsTemporary(record, "made in /tmp/dirAAAAAA/in"));
   CHECK_FALSE(MentionsTemporary(record, "made in a directory"));
 
-  v1::Fingerprint now = Key({"prog", "/tmp/dirBBBBBB"});
+  v1::Fingerprint now = KeyOf({"prog", "/tmp/dirBBBBBB"});
   Temporaries::Of({"/tmp/dirBBBBBB"}, &now).Name(&record);
   CHECK(record.observations(0).path() == "/tmp/dirBBBBBB/in");
   CHECK(record.observations(1).path() == "/usr/include/x.h");
@@ -65,7 +67,7 @@ TEST_CASE("A record goes from one run's names to another's, with what is beside 
 }
 
 TEST_CASE("A name made of the random part elsewhere cannot be followed") {
-  v1::Fingerprint key = Key({"as", "/tmp/ccAAAAAA.s"});
+  v1::Fingerprint key = KeyOf({"as", "/tmp/ccAAAAAA.s"});
   const Temporaries recorded = Temporaries::Of({"/tmp/ccAAAAAA.s"}, &key);
   v1::ActionRecord record;
   record.add_effects()->set_path("/home/ccAAAAAA.lst");
