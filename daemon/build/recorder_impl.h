@@ -1,7 +1,7 @@
 // The inside of BuildRecorder, for its own files: recorder.cc (frames, scopes), recorder_observe.cc (what is learnt),
 // recorder_calls.cc (what each call says), recorder_change.cc (before and after a change), recorder_exec.cc
-// (decisions), recorder_outputs.cc (what is written to pipes and inherited files), recorder_end.cc (records). See
-// recorder.h.
+// (decisions), recorder_reuse.cc (records that fit), recorder_outputs.cc (what is written to pipes and inherited
+// files), recorder_end.cc (records). See recorder.h.
 #ifndef OCPWATCH_DAEMON_BUILD_RECORDER_IMPL_H_
 #define OCPWATCH_DAEMON_BUILD_RECORDER_IMPL_H_
 
@@ -133,6 +133,7 @@ class BuildRecorder::Impl {
   Mismatch ExplainNew(const v1::Fingerprint& key);
   void ForgetStart(uint32_t process);
   bool NeverReused(const std::string& executable) const;
+  bool HasOutputs(const v1::ActionRecord& record) const;
   v1::Fingerprint RootKey(std::vector<OpenDescriptor>* open) const;
 
   // ---- recorder_outputs.cc

@@ -1,0 +1,151 @@
+// Whether a record can stand for a run, and what follows if it does.
+#include <algorithm>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "daemon/build/recorder_impl.h"
+
+namespace ocpwatch {
+
+namespace {
+
+// A content that is larger is not searched for the names of temporary files, but taken to have one.
+constexpr uint64_t kMaxSearched = uint64_t{64} << 20;
+
+}  // namespace
+
+bool BuildRecorder::Impl::HasOutputs(const v1::ActionRecord& record) const {
+  return std::all_of(record.outputs().begin(), record.outputs().end(),
+                     [&](const v1::Output& output) { return store_.HasBlob(FromProto(output.digest())); });
+}
+
+std::optional<Mismatch> BuildRecorder::Impl::UsedByOthers(const v1::ActionRecord& record) const {
+  if (!intents_.AnyOthers(session_)) return std::nullopt;
+  const auto find = [&](const auto& parts) -> std::optional<Mismatch> {
+    for (const auto& part : parts) {
+      if (!intents_.ByOthers(session_, part.path(), intents_.Now())) continue;
+      return Mismatch{v1::Decision::REASON_HAZARD, part.path(), "is being written by another session"};
+    }
+    return std::nullopt;
+  };
+  std::optional<Mismatch> mismatch = find(record.effects());
+  return mismatch.has_value() ? mismatch : find(record.observations());
+}
+
+absl::Status BuildRecorder::Impl::PutBack(const v1::ActionRecord& record, Untouched untouched) {
+  for (const v1::Effect& effect : record.effects()) intents_.Begin(session_, effect.path());
+  bool changed = false;
+  absl::Status status = Restore(record, untouched, &store_, &changed);
+  if (status.ok() && changed && untouched == Untouched::kKeepTimes) {
+    // What is new is newer than what was there, whichever was made first: so all are, in their order.
+    status = Restore(record, Untouched::kNewTimes, &store_, &changed);
+  }
+  for (const v1::Effect& effect : record.effects()) intents_.End(session_, effect.path());
+  return status;
+}
+
+bool BuildRecorder::Impl::MentionsTemporary(const StoredAction& action) {
+  if (action.record.temporaries().empty()) return false;
+  const auto [known, fresh] = mentions_.try_emplace(action.id, false);
+  const auto mentions = [&](const v1::Digest& digest) {
+    if (digest.size() == 0) return false;
+    if (digest.size() > kMaxSearched) return true;
+    const absl::StatusOr<std::string> content = store_.ReadBlob(FromProto(digest));
+    return !content.ok() || ocpwatch::MentionsTemporary(action.record, *content);
+  };
+  if (fresh) {
+    for (const v1::Effect& effect : action.record.effects()) known->second = known->second || mentions(effect.digest());
+    for (const v1::Output& output : action.record.outputs()) known->second = known->second || mentions(output.digest());
+  }
+  return known->second;
+}
+
+BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, const StoredAction& action,
+                                                         const absl::flat_hash_set<std::string>& alike, Mismatch* why,
+                                                         FollowedModel model) {
+  const v1::ActionRecord& record = action.record;
+  Trace& trace = model.trace;
+  Present present(&store_);
+  if (std::optional<Mismatch> mismatch = present.FirstMismatch(record, /*whole=*/false, alike)) {
+    *why = *std::move(mismatch);
+    return Reuse::kNot;
+  }
+  if (!HasOutputs(record)) {
+    *why = {v1::Decision::REASON_BLOB, "", "what it wrote is not in the store any more"};
+    return Reuse::kNot;
+  }
+  if (MentionsTemporary(action)) {
+    *why = {v1::Decision::REASON_OTHER, "", "left something with the name of a temporary file in it"};
+    return Reuse::kNot;
+  }
+  // Nobody who runs beside it may be at work on what it reads or writes.
+  const auto busy = [&](const std::string& path) {
+    const auto writer = writers_.find(trace.Intern(path));
+    return writer != writers_.end() && Unordered(*parent, writer->second, trace);
+  };
+  for (const v1::Effect& effect : record.effects()) {
+    if (!busy(effect.path())) continue;
+    *why = {v1::Decision::REASON_HAZARD, effect.path(), "is being written by another command"};
+    return Reuse::kNot;
+  }
+  for (const v1::Observation& observation : record.observations()) {
+    if (!busy(observation.path())) continue;
+    *why = {v1::Decision::REASON_HAZARD, observation.path(), "is being written by another command"};
+    return Reuse::kNot;
+  }
+  if (std::optional<Mismatch> mismatch = UsedByOthers(record)) {
+    *why = *std::move(mismatch);
+    return Reuse::kBusy;
+  }
+  for (const v1::Effect& effect : record.effects()) SettleReaders(StateOf(effect.path(), /*nofollow=*/true));
+
+  // What it would have learnt, those above have learnt.
+  std::vector<std::pair<const v1::Observation*, Seen>> learnt;
+  for (const v1::Observation& observation : record.observations()) {
+    const FileState& state = present.State(observation.path(), observation.nofollow());
+    Seen seen;
+    seen.type = state.type;
+    seen.stamp = state.stamp;
+    seen.error = state.error;
+    seen.target = observation.target();
+    seen.replaced = observation.replaced();
+    if (observation.content()) seen.weight |= kContent;
+    if (observation.status()) seen.weight |= kStatus;
+    if (observation.mode_counts()) seen.weight |= kMode;
+    if (observation.times()) seen.weight |= kTimes;
+    if (state.type == v1::FILE_REGULAR) {
+      seen.version = VersionOf(trace.Intern(observation.path()), state.stamp, trace);
+      if (!seen.version->digest.has_value() && observation.content()) {
+        seen.version->digest = FromProto(observation.digest());
+      }
+    }
+    if (observation.listing()) {
+      seen.weight |= kListing;
+      seen.listing = std::make_shared<const Listing>(List(observation.path()));
+      seen.without.assign(observation.without().begin(), observation.without().end());
+    }
+    learnt.emplace_back(&observation, std::move(seen));
+  }
+  if (const absl::Status status = PutBack(record, Untouched::kNewTimes); !status.ok()) {
+    if (absl::IsDataLoss(status) || absl::IsNotFound(status)) store_.Forget(action.id);
+    *why = {v1::Decision::REASON_BLOB, "",
+            absl::StrCat("what it made could not be put back: ", std::string(status.message()))};
+    return Reuse::kNot;
+  }
+  for (auto& [observation, seen] : learnt) {
+    Observe(parent, trace.Intern(observation->path()), observation->nofollow(), std::move(seen), trace);
+  }
+  for (const v1::Effect& effect : record.effects()) {
+    Change change;
+    change.mode_set = effect.mode_set();
+    change.times_set = effect.times_set();
+    change.in_place = effect.in_place();
+    if (!effect.mode_set()) change.made_mode = effect.mode();
+    change.is_directory = effect.type() == v1::FILE_DIRECTORY;
+    if (!effect.link_to().empty()) change.linked_from = trace.Intern(effect.link_to());
+    TakeChange(parent, trace.Intern(effect.path()), change, &trace);
+  }
+  return Reuse::kDone;
+}
+
+}  // namespace ocpwatch
