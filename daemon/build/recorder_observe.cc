@@ -161,12 +161,12 @@ void BuildRecorder::Impl::ObserveNow(Scope* scope, PathId path, bool nofollow, u
 void BuildRecorder::Impl::ObserveError(Scope* scope, PathId path, bool nofollow, int32_t error, uint32_t weight,
                                        const Trace& trace) {
   if (error == ENOENT || error == ENOTDIR) {
-    // Where something is there for all that, in the middle of a path say, it is that which was looked at.
-    const FileState state = StateOf(trace.Path(path), nofollow);
     Seen seen;
     seen.weight = weight;
-    if (error == ENOTDIR && state.type != v1::FILE_ABSENT) {
-      seen.weight = kExistence;
+    if (error == ENOTDIR) {
+      // Where something is there for all that, in the middle of a path say, it is that which was looked at.
+      const FileState state = StateOf(trace.Path(path), nofollow);
+      if (state.type != v1::FILE_ABSENT) seen.weight = kExistence;
       seen.type = state.type;
       seen.stamp = state.stamp;
     }
