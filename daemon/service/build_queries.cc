@@ -1,6 +1,6 @@
 // What MonitorService answers about builds: why commands ran, who makes a file, and how the store is.
 #include <algorithm>
-#include <deque>
+#include <utility>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/ascii.h"
@@ -140,25 +140,25 @@ grpc::Status MonitorService::Affected(grpc::ServerContext*, const v1::AffectedRe
                                       grpc::ServerWriter<v1::AffectedRow>* writer) {
   CallMark mark(this);
   if (store_ == nullptr) return NoStore();
-  std::deque<std::pair<std::string, uint32_t>> paths;
-  for (const std::string& path : request->paths()) paths.emplace_back(path, 0);
-  absl::flat_hash_set<std::string> seen_paths(request->paths().begin(), request->paths().end());
+  absl::flat_hash_set<std::string> paths(request->paths().begin(), request->paths().end());
+  absl::flat_hash_set<std::string> seen_paths = paths;
   absl::flat_hash_set<std::string> seen_actions;  // By fingerprint: the records of one command are one.
-  for (; !paths.empty() && seen_actions.size() < kMaxAffected; paths.pop_front()) {
-    const auto [path, depth] = paths.front();
-    for (const auto& action : store_->ReadBy(path, kMaxAffected)) {
-      const v1::ActionRecord& record = action->record;
-      if (!seen_actions.insert(record.fingerprint()).second) continue;
+  for (uint32_t depth = 0; !paths.empty() && seen_actions.size() < kMaxAffected; ++depth) {
+    bool more = true;
+    store_->ForEachReader(std::exchange(paths, {}), [&](const StoredAction& action) {
+      const v1::ActionRecord& record = action.record;
+      if (!seen_actions.insert(record.fingerprint()).second) return true;
       v1::AffectedRow row;
       AddArgv(record, &row);
       row.set_depth(depth);
       for (const v1::Effect& effect : record.effects()) {
         if (effect.type() == v1::FILE_ABSENT || effect.type() == v1::FILE_DIRECTORY) continue;
         row.add_outputs(EscapeBytes(effect.path()));
-        if (seen_paths.insert(effect.path()).second) paths.emplace_back(effect.path(), depth + 1);
+        if (seen_paths.insert(effect.path()).second) paths.insert(effect.path());
       }
-      if (!writer->Write(row)) return grpc::Status::OK;
-    }
+      return more = writer->Write(row);
+    });
+    if (!more) break;
   }
   return grpc::Status::OK;
 }

@@ -10,9 +10,7 @@ namespace {
 constexpr char kSchema[] =
     "CREATE TABLE IF NOT EXISTS actions(id INTEGER PRIMARY KEY, fingerprint BLOB NOT NULL, place INTEGER NOT NULL,"
     "  used INTEGER NOT NULL, record BLOB NOT NULL);"
-    "CREATE TABLE IF NOT EXISTS paths(path INTEGER NOT NULL, kind INTEGER NOT NULL, action INTEGER NOT NULL,"
-    "  PRIMARY KEY(path, kind, action)) WITHOUT ROWID;"
-    "CREATE INDEX IF NOT EXISTS paths_by_action ON paths(action);"
+    "CREATE TABLE IF NOT EXISTS paths(action INTEGER PRIMARY KEY, makes BLOB NOT NULL, reads BLOB NOT NULL);"
     "CREATE TABLE IF NOT EXISTS digests(path BLOB PRIMARY KEY, stamp BLOB NOT NULL, digest BLOB NOT NULL) WITHOUT "
     "ROWID;"
     "CREATE TABLE IF NOT EXISTS counters(name BLOB PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;";
@@ -34,13 +32,16 @@ std::string_view AsBytes(const T& value) {
   return {reinterpret_cast<const char*>(&value), sizeof value};
 }
 
+void AppendHash(std::string_view path, std::string* hashes) {
+  const uint64_t hash = HashOf(path);
+  hashes->append(AsBytes(hash));
+}
+
 bool Parse(std::string_view bytes, v1::ActionRecord* record) {
   return record->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
 }
 
 }  // namespace
-
-uint64_t ActionRows::HashOfPath(std::string_view path) { return HashOf(path); }
 
 uint64_t ActionRows::HashOfPlace(const v1::Fingerprint& key) {
   std::string bytes = key.cwd();
@@ -87,11 +88,21 @@ bool ActionRows::Read(uint64_t id, v1::ActionRecord* record) {
   return query.Next() && Parse(query.Blob(0), record);
 }
 
-std::vector<uint64_t> ActionRows::OfPath(uint64_t path, Kind kind) {
-  Query query(reader_->raw(), "SELECT action FROM paths WHERE path = ? AND kind = ?");
-  query.Bind(1, static_cast<int64_t>(path)).Bind(2, static_cast<int64_t>(kind));
+std::vector<uint64_t> ActionRows::OfPaths(const absl::flat_hash_set<std::string>& paths, Kind kind) {
+  absl::flat_hash_set<uint64_t> wanted;
+  for (const std::string& path : paths) wanted.insert(HashOf(path));
+  Query query(reader_->raw(), kind == Kind::kMakes ? "SELECT action, makes FROM paths ORDER BY action"
+                                                   : "SELECT action, reads FROM paths ORDER BY action");
   std::vector<uint64_t> ids;
-  while (query.Next()) ids.push_back(static_cast<uint64_t>(query.Integer(0)));
+  while (query.Next()) {
+    std::string_view hashes = query.Blob(1);
+    for (uint64_t hash = 0; hashes.size() >= sizeof hash; hashes.remove_prefix(sizeof hash)) {
+      memcpy(&hash, hashes.data(), sizeof hash);
+      if (!wanted.contains(hash)) continue;
+      ids.push_back(static_cast<uint64_t>(query.Integer(0)));
+      break;
+    }
+  }
   return ids;
 }
 
@@ -113,7 +124,7 @@ absl::Status ActionRows::WriteRows(const Batch& batch) {
   }
   // OR REPLACE: the end of a commit may have failed after all was written.
   Query insert(raw, "INSERT OR REPLACE INTO actions(id, fingerprint, place, used, record) VALUES(?, ?, ?, ?, ?)");
-  Query path(raw, "INSERT OR IGNORE INTO paths(path, kind, action) VALUES(?, ?, ?)");
+  Query paths(raw, "INSERT OR REPLACE INTO paths(action, makes, reads) VALUES(?, ?, ?)");
   for (const auto& [row, action] : batch.added) {
     const auto id = static_cast<int64_t>(row.id);
     const std::string bytes = action->record.SerializeAsString();
@@ -121,17 +132,14 @@ absl::Status ActionRows::WriteRows(const Batch& batch) {
     if (absl::Status done = insert.Bind(4, row.used_unix_ns).Bind(5, std::string_view(bytes)).Run(); !done.ok()) {
       return done;
     }
-    const auto add = [&](const std::string& name, Kind kind) {
-      path.Bind(1, static_cast<int64_t>(HashOf(name))).Bind(2, static_cast<int64_t>(kind));
-      return path.Bind(3, id).Run();
-    };
-    for (const v1::Effect& effect : action->record.effects()) {
-      if (absl::Status done = add(effect.path(), Kind::kMakes); !done.ok()) return done;
-    }
+    std::string makes;
+    std::string reads;
+    for (const v1::Effect& effect : action->record.effects()) AppendHash(effect.path(), &makes);
     for (const v1::Observation& observation : action->record.observations()) {
-      if (!IsRead(observation)) continue;
-      if (absl::Status done = add(observation.path(), Kind::kReads); !done.ok()) return done;
+      if (IsRead(observation)) AppendHash(observation.path(), &reads);
     }
+    paths.Bind(1, id).Bind(2, std::string_view(makes)).Bind(3, std::string_view(reads));
+    if (absl::Status done = paths.Run(); !done.ok()) return done;
   }
   Query touch(raw, "UPDATE actions SET used = ? WHERE id = ?");
   for (const auto& [id, used] : batch.used) {

@@ -17,7 +17,7 @@ namespace ocpwatch {
 namespace {
 
 // What comes within this time is committed together.
-constexpr absl::Duration kCommitDelay = absl::Milliseconds(200);
+constexpr absl::Duration kCommitDelay = absl::Seconds(2);
 
 bool Exists(const std::string& path) { return access(path.c_str(), F_OK) == 0; }
 
@@ -208,13 +208,34 @@ void DiskStore::Forget(uint64_t id) {
 }
 
 std::vector<ActionPtr> DiskStore::MadeBy(const std::string& path, size_t limit) {
-  absl::MutexLock lock(&mutex_);
-  return table_->OfPath(path, ActionRows::Kind::kMakes, limit);
+  std::vector<ActionPtr> found;
+  ForEachOf({path}, ActionRows::Kind::kMakes, [&](const ActionPtr& action) {
+    found.push_back(action);
+    return found.size() < limit;
+  });
+  return found;
 }
 
-std::vector<ActionPtr> DiskStore::ReadBy(const std::string& path, size_t limit) {
-  absl::MutexLock lock(&mutex_);
-  return table_->OfPath(path, ActionRows::Kind::kReads, limit);
+void DiskStore::ForEachReader(const absl::flat_hash_set<std::string>& paths,
+                              absl::FunctionRef<bool(const StoredAction&)> fn) {
+  ForEachOf(paths, ActionRows::Kind::kReads, [&](const ActionPtr& action) { return fn(*action); });
+}
+
+void DiskStore::ForEachOf(const absl::flat_hash_set<std::string>& paths, ActionRows::Kind kind,
+                          absl::FunctionRef<bool(const ActionPtr&)> fn) {
+  std::vector<uint64_t> ids;
+  {
+    absl::MutexLock lock(&mutex_);
+    ids = table_->PerhapsOf(paths, kind);
+  }
+  for (const uint64_t id : ids) {
+    ActionPtr action;
+    {
+      absl::MutexLock lock(&mutex_);
+      action = table_->GetIfOf(id, paths, kind);
+    }
+    if (action != nullptr && !fn(action)) return;
+  }
 }
 
 }  // namespace ocpwatch

@@ -1,6 +1,6 @@
 // The store on a disk: blobs, actions and digests under one directory, see store.h, blob_store.h, action_table.h.
 //
-//   <directory>/version       "1": kStoreVersion; another one is renamed aside, whole (store.old-<time>)
+//   <directory>/version       "2": kStoreVersion; another one is renamed aside, whole (store.old-<time>)
 //   <directory>/actions.db    with -wal and -shm of SQLite; a damaged one is renamed aside, the blobs stay
 //
 // Threads: any caller's, and one that commits what is new a moment after it came. One mutex guards the table; files are
@@ -21,7 +21,7 @@
 
 namespace ocpwatch {
 
-inline constexpr char kStoreVersion[] = "1";
+inline constexpr char kStoreVersion[] = "2";
 
 class DiskStore final : public Store {
  public:
@@ -47,7 +47,8 @@ class DiskStore final : public Store {
   void NoteBuild(bool whole_hit) override;
   void Forget(uint64_t id) override;
   std::vector<ActionPtr> MadeBy(const std::string& path, size_t limit) override;
-  std::vector<ActionPtr> ReadBy(const std::string& path, size_t limit) override;
+  void ForEachReader(const absl::flat_hash_set<std::string>& paths,
+                     absl::FunctionRef<bool(const StoredAction&)> fn) override;
   v1::StatsReply Stats() override;
   std::shared_ptr<const void> Use() override;
   absl::StatusOr<v1::CollectGarbageReply> CollectGarbage(const StoreLimits& limits, bool dry_run) override;
@@ -58,6 +59,9 @@ class DiskStore final : public Store {
  private:
   absl::Status OpenTable();
   void CommitLoop();
+  // Parses one after the other: all that read a system's header would fill the memory.
+  void ForEachOf(const absl::flat_hash_set<std::string>& paths, ActionRows::Kind kind,
+                 absl::FunctionRef<bool(const ActionPtr&)> fn);
   // Blobs that were put later may belong to somebody who uses the store now.
   int64_t UnusedSince() ABSL_LOCKS_EXCLUDED(uses_mutex_);
   // First the blobs, then the records that name them: all those that had been put when it began.

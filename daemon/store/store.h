@@ -18,6 +18,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -90,9 +91,11 @@ class Store {
   // It cannot be used any more: a blob of it is gone.
   virtual void Forget(uint64_t id) = 0;
 
-  // Actions that made `path`, and those that read it: the newest first, at most `limit`.
+  // Actions that made `path`, at most `limit`, and those that read one of `paths`, until `fn` returns false: the newest
+  // first. Goes through all actions.
   virtual std::vector<std::shared_ptr<const StoredAction>> MadeBy(const std::string& path, size_t limit) = 0;
-  virtual std::vector<std::shared_ptr<const StoredAction>> ReadBy(const std::string& path, size_t limit) = 0;
+  virtual void ForEachReader(const absl::flat_hash_set<std::string>& paths,
+                             absl::FunctionRef<bool(const StoredAction&)> fn) = 0;
 
   // ---- Care. ----
 

@@ -44,10 +44,16 @@ TEST_CASE("what the store's parts cost", "[.][benchmark]") {
     REQUIRE(store->Commit().ok());
     for (int i = 0; i < 50; ++i) store->PutBytes(std::to_string(i) + std::string(20'000, 'z')).IgnoreError();
     Measure("Commit of 50 contents of 20 KB", 1, [&](int) { REQUIRE(store->Commit().ok()); });
-    Measure("Put, record of 500 observations", 200, [&](int i) { REQUIRE(store->Put(Large(i)).ok()); });
-    Measure("Put, the second of its fingerprint", 200, [&](int i) { REQUIRE(store->Put(Large(i)).ok()); });
+    std::vector<v1::ActionRecord> records;
+    for (int i = 0; i < 400; ++i) records.push_back(Large(i % 200));
+    const auto put = [&](int i) { REQUIRE(store->Put(std::move(records[static_cast<size_t>(i)])).ok()); };
+    Measure("Put, record of 500 observations", 200, put);
+    Measure("Put, the second of its fingerprint", 200, [&](int i) { put(200 + i); });
     Measure("Commit of 200 records of 500 observations", 1, [&](int) { REQUIRE(store->Commit().ok()); });
-    Measure("Find, parsed", 100'000, [&](int i) { REQUIRE(Find(*store, "n" + std::to_string(i % 100)).size() == 1); });
+    Measure("ForEachReader of none, among 200 such", 100,
+            [&](int) { store->ForEachReader({"/w/none"}, [](const StoredAction&) { return true; }); });
+    Measure("Find, parsed", 100'000,
+            [&](int i) { REQUIRE(Find(*store, "n" + std::to_string(199 - i % 20)).size() == 1); });
     const std::string path = world.Write("file", "one");
     const FileStamp stamp = StampOf(path);
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
