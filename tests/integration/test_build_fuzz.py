@@ -20,6 +20,7 @@ if "OCPWATCH_FUZZ" in os.environ:
 elif "OCPWATCH_SANITIZED" in os.environ:
     SEEDS, STEPS = range(1, 4), 10
 
+MAX_RULES = 5  # In a row, of a project's makefile.
 # Commands of which the third run need not be quiet: what they do differs each time.
 RESTLESS = [">> log", "tee -a", "$$", "lib.a", "cp -p", "tar ", "touch", "mv out o2", "truncate", "notrunc"]
 
@@ -57,8 +58,10 @@ class Fuzz(building.TestCase):
 
     def settles(self, project, argv, environment):
         project.history.append("the same, until it is quiet")
-        self.build(argv, env={**self.world.env, **environment})
         built = self.build(argv, env={**self.world.env, **environment})
+        # Where a recipe fails make leaves what it half made, takes it for made the next time, and gets one rule further.
+        for _ in range(MAX_RULES if built.result.status != 0 else 1):
+            built = self.build(argv, env={**self.world.env, **environment})
         text = "" if project.uses_make else project.script
         if any(word in text for word in RESTLESS) or any(row.get("kept") for row in built.rows):
             return
