@@ -1,8 +1,9 @@
 // The database of the store, <directory>/actions.db (SQLite in WAL mode):
 //
 //   actions(id, fingerprint, place, used, record)   record: a v1::ActionRecord; place: hash of argv and cwd
-//   paths(action, makes, reads)                     the hashes, of 8 bytes each, of the paths it makes and of those it
-//   reads digests(path, stamp, digest)                    see digest_cache.h counters(name, value)
+//   paths(action, makes, reads)                     hashes, of 8 bytes each, of the paths it makes and it reads
+//   digests(path, stamp, digest)                    see digest_cache.h
+//   counters(name, value)
 //
 // A record of 500 observations takes 46 KB, its paths 4; to write 200 of them 85 ms (with a row for each path 236); to
 // open a database with 200 of them 4 ms, to go through their paths 0.3.

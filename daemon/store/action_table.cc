@@ -10,8 +10,8 @@ namespace ocpwatch {
 
 namespace {
 
-// A record in memory takes so many times what it takes in the database. To ask protobuf takes five times as
-// long as the rest of Put.
+// A record in memory takes so many times what it takes in the database. To ask protobuf takes five times as long as the
+// rest of Put.
 constexpr size_t kParsedRatio = 4;
 
 bool SameInputs(const v1::ActionRecord& a, const v1::ActionRecord& b) {
