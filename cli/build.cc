@@ -36,7 +36,8 @@ When nothing has changed, nothing runs.
 
 Options:
   --name NAME     call the session NAME; later: ocp-watch report NAME
-  --dry-run       run nothing and change nothing: say what would run, and why
+  --dry-run       run nothing and change nothing: say what would run, and why;
+                  "may run" is what reads the products of such a command
   --explain       at the end, say of each command whether it was reused, or why
                   it ran
   -h, --help      this text
@@ -100,14 +101,12 @@ bool OutputsBlocked() {
   return false;
 }
 
-v1::RunRequest::Start BuildRequest(const BuildOptions& options, const UserCommand& command, const OutputPool& pool) {
+v1::RunRequest::Start BuildRequest(const BuildOptions& options, const UserCommand& command) {
   v1::RunRequest::Start request = StartRequest(v1::MODE_BUILD, options.name, command);
   for (char* const* variable = environ; *variable != nullptr; ++variable) request.add_environment(*variable);
   const mode_t mask = umask(0);
   umask(mask);
   request.set_umask(mask);
-  request.set_dry_run(options.dry_run);
-  pool.Describe(&request);
   return request;
 }
 
@@ -119,7 +118,7 @@ struct Beginning {
   bool said = false;  // Some words of what was reused are out.
 };
 
-Beginning Begin(const BuildOptions& options, const UserCommand& command, const OutputPool& pool) {
+Beginning Begin(const BuildOptions& options, const UserCommand& command, const SessionCall::OutputsFn& outputs) {
   Beginning beginning;
   absl::StatusOr<Client> client = Client::Connect(Client::Start::kIfNeeded);
   if (!client.ok()) {
@@ -129,11 +128,11 @@ Beginning Begin(const BuildOptions& options, const UserCommand& command, const O
   OutputPool::AllowCopiesBy(client->daemon_pid());
   beginning.client = std::make_unique<Client>(*std::move(client));
   beginning.call = std::make_unique<SessionCall>(beginning.client.get());
-  beginning.reply = beginning.call->StartBuild(BuildRequest(options, command, pool),
-                                               [&said = beginning.said](int fd, const auto& text) {
-                                                 said = true;
-                                                 Say(fd, text);
-                                               });
+  const auto words = [&said = beginning.said](int fd, const auto& text) {
+    said = true;
+    Say(fd, text);
+  };
+  beginning.reply = beginning.call->StartBuild(BuildRequest(options, command), words, outputs);
   return beginning;
 }
 
@@ -155,17 +154,38 @@ void Explain(Client* client, const std::string& session) {
 void Conclude(const BuildOptions& options, Client* client, const std::string& session, const v1::BuildTotals& totals,
               std::chrono::steady_clock::time_point begun) {
   const std::chrono::nanoseconds duration = std::chrono::steady_clock::now() - begun;
-  const bool asked = options.explain || options.dry_run;
-  if (asked) Explain(client, session);
+  if (options.explain) Explain(client, session);
   const Style style = StyleOf(STDERR_FILENO);
   std::string text;
   for (const std::string& hazard : totals.hazards()) {
     text += style.Paint("ocp-watch:", Color::kYellow) + " " + Printable(hazard) + "\n";
   }
-  if (asked || isatty(STDERR_FILENO) != 0) {
+  if (options.explain || isatty(STDERR_FILENO) != 0) {
     text += style.Paint("ocp-watch: " + BuildWords(totals, duration.count()), Color::kDim) + "\n";
   }
   Say(STDERR_FILENO, text);
+}
+
+int ShowPlan(const BuildOptions& options, const UserCommand& command) {
+  absl::StatusOr<Client> client = Client::Connect(Client::Start::kIfNeeded);
+  if (!client.ok()) return Fail(client.status(), kExitRecordFailed, "ocp-watch doctor");
+  v1::PlanRequest request;
+  *request.mutable_start() = BuildRequest(options, command);
+  const auto context = NewContext(kReportCall);
+  const auto rows = client->stub().Plan(context.get(), request);
+  Output out(STDOUT_FILENO, Output::Paging::kNever);
+  const Style style = StyleOf(STDOUT_FILENO);
+  v1::PlanRow row;
+  std::string text;
+  while (rows->Read(&row)) {
+    text.clear();
+    AppendPlanned(row, style, &text);
+    out.Write(text);
+  }
+  const absl::Status status = FromRpc(rows->Finish());
+  if (status.ok()) return 0;
+  return Fail(absl::Status(status.code(), absl::StrCat("cannot tell what would run: ", status.message())),
+              kExitRecordFailed, "ocp-watch doctor");
 }
 
 int Build(const BuildOptions& options, const std::vector<std::string>& words) {
@@ -176,13 +196,15 @@ int Build(const BuildOptions& options, const std::vector<std::string>& words) {
                 absl::IsInvalidArgument(status) ? "ocp-watch build --help" : "ocp-watch doctor");
   };
   const int terminal = isatty(STDOUT_FILENO) != 0 ? STDOUT_FILENO : isatty(STDERR_FILENO) != 0 ? STDERR_FILENO : -1;
-  OutputPool pool(terminal >= 0);
   const UserCommand command = FindUserCommand(words);
-  Beginning beginning = Begin(options, command, pool);
+  if (options.dry_run) return ShowPlan(options, command);
+  OutputPool pool;
+  const auto outputs = [&] { return pool.Offer(terminal >= 0); };
+  Beginning beginning = Begin(options, command, outputs);
   // A daemon that is killed just now is no reason not to build.
   if (absl::IsUnavailable(beginning.reply.status()) && !beginning.said) {
     beginning.call.reset();
-    beginning = Begin(options, command, pool);
+    beginning = Begin(options, command, outputs);
   }
   const absl::StatusOr<v1::RunReply>& reply = beginning.reply;
   if (!reply.ok()) return fail(reply.status());
@@ -191,10 +213,6 @@ int Build(const BuildOptions& options, const std::vector<std::string>& words) {
   if (reply->has_reused()) {
     Conclude(options, client, reply->reused().session_id(), reply->totals(), begun);
     EndLike({ChildEnd::kExited, reply->reused().exit_status(), ""});
-  }
-  if (reply->has_finished()) {  // Of a dry run.
-    Conclude(options, client, reply->finished().id(), reply->totals(), begun);
-    return 0;
   }
 
   const v1::RunReply::Started& started = reply->started();

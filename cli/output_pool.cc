@@ -77,7 +77,7 @@ int MakeTerminal(std::string* slave) {
 
 }  // namespace
 
-OutputPool::OutputPool(bool terminals) {
+void OutputPool::Fill(bool terminals) {
   rlimit limit = {};
   getrlimit(RLIMIT_NOFILE, &limit);
   // Two descriptors each.
@@ -113,16 +113,19 @@ OutputPool::~OutputPool() {
   }
 }
 
-void OutputPool::Describe(v1::RunRequest::Start* start) const {
+v1::RunRequest::Outputs OutputPool::Offer(bool terminals) {
+  if (entries_.empty()) Fill(terminals);
+  v1::RunRequest::Outputs outputs;
   for (const Entry& entry : entries_) {
-    start->add_keepers(entry.keeper);
+    outputs.add_keepers(entry.keeper);
     if (entry.slave.empty()) {
-      start->add_pipes(entry.read);
+      outputs.add_pipes(entry.read);
       continue;
     }
-    start->add_terminals()->set_master(entry.read);
-    start->mutable_terminals()->rbegin()->set_slave(entry.slave);
+    outputs.add_terminals()->set_master(entry.read);
+    outputs.mutable_terminals()->rbegin()->set_slave(entry.slave);
   }
+  return outputs;
 }
 
 void OutputPool::AllowCopiesBy(pid_t daemon) { prctl(PR_SET_PTRACER, static_cast<unsigned long>(daemon), 0, 0, 0); }

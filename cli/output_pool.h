@@ -30,15 +30,15 @@ inline constexpr int kPoolTerminals = 16;
 
 class OutputPool {
  public:
-  // As many as the limit of open files leaves room for; terminals only where `terminals`.
-  explicit OutputPool(bool terminals);
+  OutputPool() = default;
   // Ends what TakeOver has begun, and closes all.
   ~OutputPool();
   OutputPool(const OutputPool&) = delete;
   OutputPool& operator=(const OutputPool&) = delete;
 
-  // For the daemon, with what it needs to take its copies.
-  void Describe(v1::RunRequest::Start* start) const;
+  // Makes as many as the limit of open files leaves room for; terminals only where `terminals`. For the daemon, with
+  // what it needs to take its copies. The same when it is called again.
+  v1::RunRequest::Outputs Offer(bool terminals);
   static void AllowCopiesBy(pid_t daemon);
 
   // The daemon has stopped reading pipe `number`, for nobody wants what it carries: its writers get SIGPIPE. A new pipe
@@ -59,6 +59,7 @@ class OutputPool {
     int keeper = -1;
     std::string slave;  // Of a terminal, its path.
   };
+  void Fill(bool terminals);
   bool Add(bool terminal);
 
   std::mutex mutex_;

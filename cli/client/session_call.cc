@@ -89,7 +89,8 @@ absl::Status SessionCall::End(std::chrono::seconds bound) {
   return FromRpc(status);
 }
 
-absl::StatusOr<v1::RunReply> SessionCall::StartBuild(const v1::RunRequest::Start& start, const WordsFn& words) {
+absl::StatusOr<v1::RunReply> SessionCall::StartBuild(const v1::RunRequest::Start& start, const WordsFn& words,
+                                                     const OutputsFn& outputs) {
   stream_ = client_->stub().AsyncRunSession(context_.get(), &queue_, nullptr);
   const absl::StatusOr<bool> begun = Await(kStartBound);
   if (!begun.ok()) return begun.status();
@@ -102,8 +103,12 @@ absl::StatusOr<v1::RunReply> SessionCall::StartBuild(const v1::RunRequest::Start
     if (reply.reused().last()) break;
     status = Receive(kCheckBound, &reply);
   }
+  if (status.ok() && reply.has_wants_outputs()) {
+    *request.mutable_outputs() = outputs();
+    status = Exchange(request, false, kStartBound, &reply);
+  }
   if (!status.ok()) return status;
-  if (!reply.has_started() && !reply.has_reused() && !reply.has_finished()) {
+  if (!reply.has_started() && !reply.has_reused()) {
     return absl::InternalError("the daemon answered something else than how to start");
   }
   return reply;

@@ -36,10 +36,12 @@ class SessionCall {
   absl::StatusOr<v1::RunReply::Started> Start(const v1::RunRequest::Start& start);
   absl::StatusOr<v1::Session> Finish(const v1::RunRequest::Finish& finish);
 
-  // Of a build. The words of what was reused go to `words` as they come; the reply is how to start the command, or the
-  // last one: `reused`, or `finished` of a dry run.
+  // Of a build. The words of what was reused go to `words` as they come; `outputs` is asked once it is known that
+  // something has to run. The reply is how to start the command, or the last `reused`.
   using WordsFn = std::function<void(int fd, const std::string& words)>;
-  absl::StatusOr<v1::RunReply> StartBuild(const v1::RunRequest::Start& start, const WordsFn& words);
+  using OutputsFn = std::function<v1::RunRequest::Outputs()>;
+  absl::StatusOr<v1::RunReply> StartBuild(const v1::RunRequest::Start& start, const WordsFn& words,
+                                          const OutputsFn& outputs);
   // From here on the daemon is listened to. Both are called from the thread: a pipe of the pool is to be closed; the
   // daemon has died before the session was finished.
   struct Listener {

@@ -29,18 +29,31 @@ std::string BuildWords(const v1::BuildTotals& totals, int64_t duration_ns) {
   return text;
 }
 
-void AppendExplanation(const v1::ExplainRow& row, const Style& style, std::string* out) {
-  std::string outcome = Printable(row.outcome());
+namespace {
+
+void AppendOutcome(std::string outcome, Color color, std::string command, const std::string& reason, const Style& style,
+                   std::string* out) {
   outcome.resize(std::max(outcome.size(), kOutcomeWidth), ' ');
-  std::string text = CommandLine(row.command().argv());
-  std::string reason = Printable(row.reason());
-  if (!row.kept().empty()) absl::StrAppend(&reason, reason.empty() ? "" : "; ", "not kept: ", Printable(row.kept()));
   // The reason is what was asked for: the command is what gives way.
   const size_t taken = outcome.size() + 4 + DisplayWidth(reason);
-  if (style.width > 0) text = Truncated(text, style.width > taken + 20 ? style.width - taken : 20, style.utf8);
-  absl::StrAppend(out, style.Paint(outcome, OutcomeColor(row)), "  ", text);
+  if (style.width > 0) command = Truncated(command, style.width > taken + 20 ? style.width - taken : 20, style.utf8);
+  absl::StrAppend(out, style.Paint(outcome, color), "  ", command);
   if (!reason.empty()) absl::StrAppend(out, ": ", reason);
   out->push_back('\n');
+}
+
+}  // namespace
+
+void AppendExplanation(const v1::ExplainRow& row, const Style& style, std::string* out) {
+  std::string reason = Printable(row.reason());
+  if (!row.kept().empty()) absl::StrAppend(&reason, reason.empty() ? "" : "; ", "not kept: ", Printable(row.kept()));
+  AppendOutcome(Printable(row.outcome()), OutcomeColor(row), CommandLine(row.command().argv()), reason, style, out);
+}
+
+void AppendPlanned(const v1::PlanRow& row, const Style& style, std::string* out) {
+  const bool reused = row.outcome() == "reused";
+  AppendOutcome(Printable(row.outcome()), reused ? Color::kGreen : Color::kNone, CommandLine(row.argv()),
+                reused ? "nothing would run" : Printable(row.reason()), style, out);
 }
 
 void AppendIgnored(const std::set<std::string>& paths, const Style& style, std::string* out) {

@@ -27,9 +27,10 @@ void AppendWouldCollect(const v1::CollectGarbageReply& reply, std::string* out);
 void AppendVerified(const v1::VerifyReply& reply, std::string* out);
 void AppendCleared(const v1::ClearReply& reply, std::string* out);
 
-// A line for a command: "ran           gcc -c a.c: src/a.c was edited".
 // What does not count, of all rows.
 void AppendIgnored(const std::set<std::string>& paths, const Style& style, std::string* out);
+// A line for a command: "ran           gcc -c a.c: src/a.c was edited".
+void AppendPlanned(const v1::PlanRow& row, const Style& style, std::string* out);
 void AppendExplanation(const v1::ExplainRow& row, const Style& style, std::string* out);
 
 }  // namespace ocpwatch

@@ -30,7 +30,7 @@ absl::StatusOr<UniqueFd> Take(const UniqueFd& client, int32_t number) {
   return fd;
 }
 
-absl::StatusOr<Pool::Terminal> TakeTerminal(const UniqueFd& client, const v1::RunRequest::Start::Terminal& offered) {
+absl::StatusOr<Pool::Terminal> TakeTerminal(const UniqueFd& client, const v1::RunRequest::Outputs::Terminal& offered) {
   absl::StatusOr<UniqueFd> master = Take(client, offered.master());
   if (!master.ok()) return master.status();
   // Only a master knows the number of its slave.
@@ -68,31 +68,31 @@ absl::StatusOr<UniqueFd> TakePipe(const UniqueFd& client, int32_t number) {
   return fd;
 }
 
-absl::StatusOr<Pool> TakePool(const v1::RunRequest::Start& start) {
-  if (start.pipes_size() > kMaxPool || start.terminals_size() > kMaxPool) {
+absl::StatusOr<Pool> TakePool(int32_t client_pid, const v1::RunRequest::Outputs& offered) {
+  if (offered.pipes_size() > kMaxPool || offered.terminals_size() > kMaxPool) {
     return absl::InvalidArgumentError("the client offers too many pipes or terminals");
   }
-  if (start.keepers_size() != start.pipes_size() + start.terminals_size()) {
+  if (offered.keepers_size() != offered.pipes_size() + offered.terminals_size()) {
     return absl::InvalidArgumentError("the client offers pipes or terminals without keepers");
   }
   int keepers = 0;
   Pool pool;
-  pool.client_pid = start.client_pid();
-  pool.client = UniqueFd(static_cast<int>(syscall(SYS_pidfd_open, start.client_pid(), 0)));
+  pool.client_pid = client_pid;
+  pool.client = UniqueFd(static_cast<int>(syscall(SYS_pidfd_open, client_pid, 0)));
   if (!pool.client.valid()) {
-    return absl::ErrnoToStatus(errno, absl::StrCat("cannot open the client, process ", start.client_pid()));
+    return absl::ErrnoToStatus(errno, absl::StrCat("cannot open the client, process ", client_pid));
   }
-  for (const int32_t number : start.pipes()) {
+  for (const int32_t number : offered.pipes()) {
     absl::StatusOr<UniqueFd> read = TakePipe(pool.client, number);
     if (!read.ok()) return read.status();
-    absl::StatusOr<UniqueFd> keeper = TakeKeeper(pool.client, start.keepers(keepers++));
+    absl::StatusOr<UniqueFd> keeper = TakeKeeper(pool.client, offered.keepers(keepers++));
     if (!keeper.ok()) return keeper.status();
     pool.pipes.push_back({number, *std::move(read), *std::move(keeper)});
   }
-  for (const auto& offered : start.terminals()) {
-    absl::StatusOr<Pool::Terminal> terminal = TakeTerminal(pool.client, offered);
+  for (const auto& one : offered.terminals()) {
+    absl::StatusOr<Pool::Terminal> terminal = TakeTerminal(pool.client, one);
     if (!terminal.ok()) return terminal.status();
-    absl::StatusOr<UniqueFd> keeper = TakeKeeper(pool.client, start.keepers(keepers++));
+    absl::StatusOr<UniqueFd> keeper = TakeKeeper(pool.client, offered.keepers(keepers++));
     if (!keeper.ok()) return keeper.status();
     terminal->keeper = *std::move(keeper);
     pool.terminals.push_back(*std::move(terminal));

@@ -45,9 +45,9 @@ struct Pool {
 // A client offers 64 pipes and 16 terminals. One that offers more than this does not mean well.
 inline constexpr int kMaxPool = 1024;
 
-// The pool that `start` names. An error where the client is gone or may not be asked (PERMISSION_DENIED), or where one
-// of the descriptors is something else than what it is said to be.
-absl::StatusOr<Pool> TakePool(const v1::RunRequest::Start& start);
+// The pool that `client_pid` offers. An error where the client is gone or may not be asked (PERMISSION_DENIED), or
+// where one of the descriptors is something else than what it is said to be.
+absl::StatusOr<Pool> TakePool(int32_t client_pid, const v1::RunRequest::Outputs& offered);
 
 // One pipe, again: the client has put a new one in the place of one that was closed.
 absl::StatusOr<UniqueFd> TakePipe(const UniqueFd& client, int32_t number);

@@ -17,9 +17,14 @@ std::shared_ptr<const StoredAction> BuildRecorder::TryWhole(Decisions* decisions
   return impl_->TryWhole(decisions);
 }
 
-std::vector<v1::Substitute> BuildRecorder::PrepareCommand() {
+std::vector<PlannedCommand> BuildRecorder::Plan() {
   absl::MutexLock lock(&mutex_);
-  return impl_->PrepareCommand();
+  return impl_->Plan();
+}
+
+std::vector<v1::Substitute> BuildRecorder::PrepareCommand(std::shared_ptr<Relay> relay) {
+  absl::MutexLock lock(&mutex_);
+  return impl_->PrepareCommand(std::move(relay));
 }
 
 v1::BuildTotals BuildRecorder::Totals() const {

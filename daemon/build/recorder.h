@@ -20,6 +20,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "daemon/build/plan.h"
 #include "daemon/build/relay.h"
 #include "daemon/build/running_actions.h"
 #include "daemon/build/write_intents.h"
@@ -40,7 +41,6 @@ struct BuildNeighbours {
 struct BuildSetup {
   Store* store = nullptr;  // Outlives the recorder.
   std::shared_ptr<BuildNeighbours> neighbours;
-  std::shared_ptr<Relay> relay;  // Null: outputs to pipes and terminals cannot be captured.
   v1::Configuration configuration;
   v1::SessionHeader header;  // With functions and ops.
   v1::RunRequest::Start start;
@@ -53,8 +53,11 @@ class BuildRecorder final : public SessionFollower {
 
   // If nothing needs to run: puts back what is missing, and returns the record of the whole command.
   std::shared_ptr<const StoredAction> TryWhole(Decisions* decisions);
-  // Otherwise: what the command is to find in place of its outputs.
-  std::vector<v1::Substitute> PrepareCommand();
+  // Instead of TryWhole: what would run, the session's own command first. Changes nothing.
+  std::vector<PlannedCommand> Plan();
+  // After a TryWhole that found nothing: what the command is to find in place of its outputs. `relay` may be null:
+  // outputs to pipes and terminals are not captured then.
+  std::vector<v1::Substitute> PrepareCommand(std::shared_ptr<Relay> relay);
 
   v1::BuildTotals Totals() const;
 

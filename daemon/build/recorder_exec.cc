@@ -25,6 +25,20 @@ constexpr int64_t kPatienceNs = 100'000'000;
 // Names of temporary files that are looked for in a command's arguments. A driver has three or four at a time.
 constexpr size_t kMaxTemporaries = 16;
 
+v1::Reply KillReply(const v1::ActionRecord& record, Store* store) {
+  v1::Reply reply;
+  reply.mutable_kill()->set_exit_status(record.exit_status());
+  for (const v1::Output& output : record.outputs()) {
+    if (output.digest().size() == 0) continue;
+    v1::Words& words = *reply.mutable_kill()->add_words();
+    words.set_fd(output.fds(0));
+    words.set_path(store->BlobPath(FromProto(output.digest())));
+  }
+  return reply;
+}
+
+}  // namespace
+
 v1::Decision NewDecision(uint32_t process, v1::Decision::Outcome outcome, const Mismatch& why) {
   v1::Decision decision;
   decision.set_process(process);
@@ -45,116 +59,17 @@ v1::Decision ReusedDecision(uint32_t process, const StoredAction& action) {
   return decision;
 }
 
-v1::Reply KillReply(const v1::ActionRecord& record, Store* store) {
-  v1::Reply reply;
-  reply.mutable_kill()->set_exit_status(record.exit_status());
-  for (const v1::Output& output : record.outputs()) {
-    if (output.digest().size() == 0) continue;
-    v1::Words& words = *reply.mutable_kill()->add_words();
-    words.set_fd(output.fds(0));
-    words.set_path(store->BlobPath(FromProto(output.digest())));
-  }
-  return reply;
-}
-
-}  // namespace
-
 bool BuildRecorder::Impl::NeverReused(const std::string& executable) const {
   const std::string name = std::filesystem::path(executable).filename();
   const auto& never = setup_.configuration.never_reused();
   return std::find(never.begin(), never.end(), name) != never.end();
 }
 
-v1::Fingerprint BuildRecorder::Impl::RootKey(std::vector<OpenDescriptor>* open) const {
-  const v1::RunRequest::Start& start = setup_.start;
-  v1::Fingerprint key;
-  *key.mutable_argv() = start.argv();
-  key.set_cwd(start.cwd());
-  *key.mutable_environment() = start.environment();
-  key.set_umask(start.umask());
-  key.set_executable(start.program());
-  *open = AfterExec(start.client_pid(), DescriptorsOf(start.client_pid()));
-  Describe(*open, &key);
-  Settle(ignored_environment_, &key);
-  return key;
-}
-
-std::shared_ptr<const StoredAction> BuildRecorder::Impl::TryWhole(Decisions* decisions) {
-  Start start;
-  start.since = intents_.Now();
-  start.key = RootKey(&start.open);
-  start.fingerprint = FingerprintOf(start.key);
-  start.asked = true;
-  Mismatch why;
-  std::shared_ptr<const StoredAction> hit;
-  const auto records = store_.Find(start.fingerprint);
-  std::optional<Present> present(&store_);
-  bool whole = false;  // All that the hit made is there.
-  const auto put_back = [&](const v1::ActionRecord& record, bool as_left) -> std::optional<Mismatch> {
-    if (std::optional<Mismatch> mismatch = present->FirstMismatch(record, as_left, {})) return mismatch;
-    const auto& effects = record.effects();
-    whole = as_left || (record.exit_status() == 0 && !effects.empty() &&
-                        std::all_of(effects.begin(), effects.end(),
-                                    [&](const v1::Effect& effect) { return present->IsFinal(record, effect.path()); }));
-    if (!HasOutputs(record)) {
-      return Mismatch{v1::Decision::REASON_BLOB, "", "what it wrote is not in the store any more"};
-    }
-    if (std::optional<Mismatch> mismatch = UsedByOthers(record)) return mismatch;
-    // Where something has been touched, the command would have made its products anew.
-    const Untouched untouched = present->touched() ? Untouched::kNewTimes : Untouched::kKeepTimes;
-    if (setup_.start.dry_run() || PutBack(record, untouched).ok()) return std::nullopt;
-    present.emplace(&store_);  // Something may have been put back.
-    return Mismatch{v1::Decision::REASON_BLOB, "", "what it made could not be put back"};
-  };
-  // What began as things are now says more than what left them so: a build that had nothing to do prints other words
-  // than the one that did it all. And what has failed has left its products halfway: what comes next is something else.
-  for (const bool as_left : {false, true}) {
-    for (const auto& action : records) {
-      if (hit != nullptr || (as_left && action->record.exit_status() != 0)) continue;
-      std::optional<Mismatch> mismatch = put_back(action->record, as_left);
-      if (!mismatch.has_value()) {
-        hit = action;
-      } else if (as_left || action->record.exit_status() != 0) {
-        if (why.reason == v1::Decision::REASON_NONE) why = *std::move(mismatch);
-      }
-    }
-  }
-  store_.NoteBuild(hit != nullptr);
-  if (hit != nullptr) {
-    store_.NoteHit(hit->id, hit->record.duration_ns());
-    totals_.set_reused(totals_.reused() + std::max(1u, hit->record.commands()));
-    totals_.set_saved_ns(totals_.saved_ns() + hit->record.duration_ns());
-    decisions->push_back(ReusedDecision(1, *hit));
-    if (whole) decisions->back().set_reason("all that it made is there");
-    return hit;
-  }
-  if (why.reason == v1::Decision::REASON_NONE) why = ExplainNew(start.key);
-  totals_.set_ran(totals_.ran() + 1);
-  start.decision = NewDecision(1, v1::Decision::OUTCOME_RAN, why);
-  start.decision.set_fingerprint(start.fingerprint);
-  starts_[1] = std::move(start);
-  return nullptr;
-}
-
-std::vector<v1::Substitute> BuildRecorder::Impl::PrepareCommand() {
-  google::protobuf::RepeatedPtrField<v1::Substitute> substitutes;
-  const auto start = starts_.find(1);
-  if (start == starts_.end()) return {};
-  start->second.outputs = GroupOutputs(start->second.open);
-  // A file that the user's shell has opened is for all commands of the session: parts of it that one command alone
-  // wrote could not be told apart. So it is captured like a pipe.
-  for (OutputGroup& group : start->second.outputs) {
-    if (group.kind == OpenDescriptor::Kind::kFile) group.kind = OpenDescriptor::Kind::kPipe;
-  }
-  Substitute(setup_.start.client_pid(), start->second.open, &start->second.outputs, &substitutes);
-  return {substitutes.begin(), substitutes.end()};
-}
-
 void BuildRecorder::Impl::ForgetStart(uint32_t process) {
   const auto start = starts_.find(process);
   if (start == starts_.end()) return;
   for (const OutputGroup& group : start->second.outputs) {
-    if (group.stream.has_value()) setup_.relay->Cancel(*group.stream);
+    if (group.stream.has_value()) relay_->Cancel(*group.stream);
   }
   starts_.erase(start);
 }

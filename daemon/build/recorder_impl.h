@@ -22,6 +22,9 @@
 
 namespace ocpwatch {
 
+v1::Decision NewDecision(uint32_t process, v1::Decision::Outcome outcome, const Mismatch& why);
+v1::Decision ReusedDecision(uint32_t process, const StoredAction& action);
+
 class BuildRecorder::Impl {
  public:
   explicit Impl(BuildSetup setup);
@@ -30,7 +33,8 @@ class BuildRecorder::Impl {
   Impl& operator=(const Impl&) = delete;
 
   std::shared_ptr<const StoredAction> TryWhole(Decisions* decisions);
-  std::vector<v1::Substitute> PrepareCommand();
+  std::vector<PlannedCommand> Plan();
+  std::vector<v1::Substitute> PrepareCommand(std::shared_ptr<Relay> relay);
   v1::BuildTotals Totals() const { return totals_; }
   Decisions OnFrame(const v1::Frame& frame, const Applied& applied, FollowedModel model);
   std::optional<v1::Reply> Decide(const v1::Frame& frame, bool must, FollowedModel model, Decisions* decisions);
@@ -134,7 +138,11 @@ class BuildRecorder::Impl {
   void ForgetStart(uint32_t process);
   bool NeverReused(const std::string& executable) const;
   bool HasOutputs(const v1::ActionRecord& record) const;
+
+  // ---- recorder_whole.cc
   v1::Fingerprint RootKey(std::vector<OpenDescriptor>* open) const;
+  // None: the record of the whole command holds. `as_left`: also where it is as the command left it.
+  std::optional<Mismatch> WhyNotWhole(Present* present, const v1::ActionRecord& record, bool as_left) const;
 
   // ---- recorder_outputs.cc
   std::vector<OutputGroup> GroupOutputs(const std::vector<OpenDescriptor>& open);
@@ -156,6 +164,7 @@ class BuildRecorder::Impl {
   void CheckOtherSessions(Scope* scope, const Trace& trace);
 
   const BuildSetup setup_;
+  std::shared_ptr<Relay> relay_;  // Since PrepareCommand; may be null.
   Store& store_;
   WriteIntents& intents_;
   RunningActions& running_;

@@ -91,12 +91,12 @@ void BuildRecorder::Impl::FindHolders(const Process& source, uint32_t number, co
 void BuildRecorder::Impl::Substitute(int32_t pid, const std::vector<OpenDescriptor>& open,
                                      std::vector<OutputGroup>* groups,
                                      google::protobuf::RepeatedPtrField<v1::Substitute>* substitutes) {
-  if (setup_.relay == nullptr) return;
+  if (relay_ == nullptr) return;
   for (OutputGroup& group : *groups) {
     if (group.kind == OpenDescriptor::Kind::kFile) continue;
     const auto first = std::find_if(
         open.begin(), open.end(), [&](const OpenDescriptor& descriptor) { return descriptor.fd == group.fds.front(); });
-    const absl::StatusOr<Relay::Stream> stream = setup_.relay->Open(pid, first->source_fd);
+    const absl::StatusOr<Relay::Stream> stream = relay_->Open(pid, first->source_fd);
     if (!stream.ok()) continue;
     group.stream = stream->id;
     v1::Substitute& substitute = *substitutes->Add();
@@ -148,7 +148,7 @@ void BuildRecorder::Impl::AddOutputs(Scope* scope, v1::ActionRecord* record) {
       scope->Taint(v1::Decision::REASON_OTHER, "what it writes to its output could not be captured");
       continue;
     }
-    const Relay::Recorded recorded = setup_.relay->Finish(*group.stream, kLastWriterPatience);
+    const Relay::Recorded recorded = relay_->Finish(*group.stream, kLastWriterPatience);
     if (!recorded.complete()) {
       scope->Taint(v1::Decision::REASON_OTHER, !recorded.taken   ? "what it writes to its output could not be captured"
                                                : !recorded.ended ? "something that it started still holds its output"

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "daemon/build/file_state.h"
+#include "daemon/build/recorder.h"
 #include "daemon/report/escape.h"
 #include "daemon/report/rows.h"
 #include "daemon/service/monitor_service.h"
@@ -29,23 +30,37 @@ std::string Name(v1::Decision::Reason reason) {
   return reason == v1::Decision::REASON_NONE ? "" : name;
 }
 
-// "src/a.c was edited"
+// "src/a.c was edited"; of what is not kept "it used the terminal: /dev/tty".
+std::string Sentence(std::string_view reason, std::string_view about, bool ran) {
+  const std::string path = EscapeBytes(about);
+  if (path.empty() || path.front() != '/') return EscapeBytes(reason);
+  return ran ? absl::StrCat(path, " ", EscapeBytes(reason)) : absl::StrCat(EscapeBytes(reason), ": ", path);
+}
+
 std::string Sentence(const v1::Decision& decision) {
-  const std::string path = EscapeBytes(decision.path());
-  const bool about_a_file = !path.empty() && path.front() == '/' && decision.outcome() == v1::Decision::OUTCOME_RAN;
-  if (about_a_file) return absl::StrCat(path, " ", decision.reason());
-  const bool tells_path = path.empty() || path.front() != '/';
-  return tells_path ? EscapeBytes(decision.reason()) : absl::StrCat(EscapeBytes(decision.reason()), ": ", path);
+  return Sentence(decision.reason(), decision.path(), decision.outcome() == v1::Decision::OUTCOME_RAN);
+}
+
+const char* NameOf(PlannedCommand::Outcome outcome) {
+  switch (outcome) {
+    case PlannedCommand::Outcome::kReused:
+      return "reused";
+    case PlannedCommand::Outcome::kRuns:
+      return "would run";
+    case PlannedCommand::Outcome::kMayRun:
+      return "may run";
+  }
+  return "";
 }
 
 std::string When(int64_t unix_ns) {
   return absl::FormatTime(absl::RFC3339_sec, absl::FromUnixNanos(unix_ns), absl::LocalTimeZone());
 }
 
-template <typename Record>
-void AddArgv(const v1::ActionRecord& record, Record* row) {
-  for (const std::string& argument : record.key().argv()) row->add_argv(EscapeBytes(argument));
-  row->set_cwd(EscapeBytes(record.key().cwd()));
+template <typename Row>
+void AddArgv(const v1::Fingerprint& key, Row* row) {
+  for (const std::string& argument : key.argv()) row->add_argv(EscapeBytes(argument));
+  row->set_cwd(EscapeBytes(key.cwd()));
 }
 
 grpc::Status NoStore() {
@@ -111,7 +126,7 @@ grpc::Status MonitorService::Why(grpc::ServerContext*, const v1::WhyRequest* req
                                      [&](const v1::Effect& e) { return e.path() == request->path(); });
     if (effect == record.effects().end() || effect->type() == v1::FILE_ABSENT) continue;
     v1::WhyReply::Maker& maker = *reply->add_makers();
-    AddArgv(record, &maker);
+    AddArgv(record.key(), &maker);
     maker.set_session(record.session());
     maker.set_ran(When(record.created_unix_ns()));
     if (action->last_used_unix_ns > record.created_unix_ns() + 1'000'000'000) {
@@ -149,7 +164,7 @@ grpc::Status MonitorService::Affected(grpc::ServerContext*, const v1::AffectedRe
       const v1::ActionRecord& record = action.record;
       if (!seen_actions.insert(record.fingerprint()).second) return true;
       v1::AffectedRow row;
-      AddArgv(record, &row);
+      AddArgv(record.key(), &row);
       row.set_depth(depth);
       for (const v1::Effect& effect : record.effects()) {
         if (effect.type() == v1::FILE_ABSENT || effect.type() == v1::FILE_DIRECTORY) continue;
@@ -159,6 +174,29 @@ grpc::Status MonitorService::Affected(grpc::ServerContext*, const v1::AffectedRe
       return more = writer->Write(row);
     });
     if (!more) break;
+  }
+  return grpc::Status::OK;
+}
+
+grpc::Status MonitorService::Plan(grpc::ServerContext*, const v1::PlanRequest* request,
+                                  grpc::ServerWriter<v1::PlanRow>* writer) {
+  CallMark mark(this);
+  if (store_ == nullptr) return NoStore();
+  auto header = HeaderFor(request->start());
+  if (!header.ok()) return ToGrpc(header.status());
+  BuildSetup setup;
+  setup.store = store_;
+  setup.neighbours = neighbours_;
+  setup.configuration = configuration();
+  setup.header = *std::move(header);
+  setup.start = request->start();
+  for (const PlannedCommand& command : BuildRecorder(std::move(setup)).Plan()) {
+    v1::PlanRow row;
+    AddArgv(command.key, &row);
+    row.set_outcome(NameOf(command.outcome));
+    row.set_reason(Sentence(command.why.text, command.why.path, /*ran=*/true));
+    row.set_path(EscapeBytes(command.why.path));
+    if (!writer->Write(row)) break;
   }
   return grpc::Status::OK;
 }

@@ -25,20 +25,9 @@ BuildRun::BuildRun(Store* store, std::shared_ptr<BuildNeighbours> neighbours, v1
       replies_(replies) {}
 
 std::shared_ptr<SessionFollower> BuildRun::Follow(const v1::SessionHeader& header) {
-  absl::StatusOr<Pool> pool = TakePool(start_);
-  if (pool.ok()) {
-    relay_ = std::make_shared<Relay>(*std::move(pool), directory_, [this](int32_t number) {
-      v1::RunReply reply;
-      reply.set_close_pipe(number);
-      replies_->Write(reply);
-    });
-  } else {
-    spdlog::warn("session {}: outputs cannot be captured: {}", header.id(), std::string(pool.status().message()));
-  }
   BuildSetup setup;
   setup.store = store_;
   setup.neighbours = neighbours_;
-  setup.relay = relay_;
   setup.configuration = configuration_;
   setup.header = header;
   setup.start = start_;
@@ -74,8 +63,26 @@ bool BuildRun::ReuseWhole(Session* session) {
   return true;
 }
 
-void BuildRun::Prepare(v1::RunReply::Started* started) {
-  for (v1::Substitute& substitute : recorder_->PrepareCommand()) *started->add_substitutes() = std::move(substitute);
+bool BuildRun::Prepare(RunStream* stream, v1::RunReply::Started* started) {
+  v1::RunReply reply;
+  reply.mutable_wants_outputs();
+  v1::RunRequest request;
+  if (!replies_->Write(reply) || !stream->Read(&request)) return false;
+  absl::StatusOr<Pool> pool = TakePool(start_.client_pid(), request.outputs());
+  if (pool.ok()) {
+    relay_ = std::make_shared<Relay>(*std::move(pool), directory_, [this](int32_t number) {
+      v1::RunReply close;
+      close.set_close_pipe(number);
+      replies_->Write(close);
+    });
+  } else {
+    spdlog::warn("session {}: outputs cannot be captured: {}", started->session_id(),
+                 std::string(pool.status().message()));
+  }
+  for (v1::Substitute& substitute : recorder_->PrepareCommand(relay_)) {
+    *started->add_substitutes() = std::move(substitute);
+  }
+  return true;
 }
 
 v1::BuildTotals BuildRun::Finish() {

@@ -1,7 +1,7 @@
 // A build session from its Start to its Finish: the part of RunSession that only builds need.
 //
-//   Start ── nothing needs to run? ── Reused ... Reused{last}          the session ends at once
-//        └── Started with what the command finds in place of its outputs ── Finish ── totals
+//   Start ── nothing needs to run? ── Reused ... Reused{last}                         the session ends at once
+//        └── WantsOutputs ── Outputs ── Started with what the command finds in place of its outputs ── Finish ── totals
 //
 // Used by the thread of one RunSession call.
 #ifndef OCPWATCH_DAEMON_SERVICE_BUILD_RUN_H_
@@ -16,6 +16,7 @@
 #include "daemon/build/recorder.h"
 #include "daemon/session/session.h"
 #include "daemon/store/store.h"
+#include "ocpwatch/v1/monitor.grpc.pb.h"
 
 namespace ocpwatch {
 
@@ -46,8 +47,8 @@ class BuildRun {
 
   // True: nothing had to run, the client has been told so, and the session has ended.
   bool ReuseWhole(Session* session);
-  // Else: adds to `started`.
-  void Prepare(v1::RunReply::Started* started);
+  // Else: asks the client for pipes and adds to `started`. False: the client has gone away.
+  bool Prepare(RunStream* stream, v1::RunReply::Started* started);
   // After the session's Finish: its outputs are where they belong.
   v1::BuildTotals Finish();
 

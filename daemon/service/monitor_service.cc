@@ -146,9 +146,9 @@ grpc::Status MonitorService::RunSession(grpc::ServerContext* context,
   // The command's first process is number 1 and a child of the client.
   reply.mutable_started()->set_watch_variable(absl::StrCat(
       kWatchVariable, "=", session->ring().WatchVariable(1, 0, request.start().client_pid(), facts_.intercept_socket)));
-  if (build) run.Prepare(reply.mutable_started());
   v1::SessionEnd end;
-  if (replies.Write(reply) && stream->Read(&request) && request.has_finish()) {
+  if ((!build || run.Prepare(stream, reply.mutable_started())) && replies.Write(reply) && stream->Read(&request) &&
+      request.has_finish()) {
     end = EndOf(request.finish());
   } else {
     end.set_unknown("the client went away");

@@ -62,6 +62,8 @@ class MonitorService final : public v1::Monitor::Service {
   grpc::Status Explain(grpc::ServerContext* context, const v1::ExplainRequest* request,
                        grpc::ServerWriter<v1::ExplainRow>* writer) override;
   grpc::Status Why(grpc::ServerContext* context, const v1::WhyRequest* request, v1::WhyReply* reply) override;
+  grpc::Status Plan(grpc::ServerContext* context, const v1::PlanRequest* request,
+                    grpc::ServerWriter<v1::PlanRow>* writer) override;
   grpc::Status Affected(grpc::ServerContext* context, const v1::AffectedRequest* request,
                         grpc::ServerWriter<v1::AffectedRow>* writer) override;
   grpc::Status Stats(grpc::ServerContext* context, const v1::StatsRequest* request, v1::StatsReply* reply) override;

@@ -135,6 +135,35 @@ int main(int argc, char** argv) {
         self.assertNotIn("a.c", sources, built)
         self.assertTrue(self.build(MAKE).nothing_ran())
 
+    def plan(self, *argv, **options):
+        """The lines of --dry-run. Nothing changes by it, and it is no session."""
+        def state():
+            counted = [line for line in self.world.cli("stats").splitlines() if line.startswith((b"builds", b"commands", b"saved"))]
+            return harness.snapshot(self.traced), self.world.cli("sessions"), counted
+
+        before = state()
+        lines = self.world.cli("build", "--dry-run", "--", *argv, cwd=self.traced, **options).decode().splitlines()
+        self.assertEqual(before, state())
+        return lines
+
+    @harness.needs("gcc", "make")
+    def test_a_dry_run_runs_nothing_and_tells_what_would_run(self):
+        self.project()
+        self.assertEqual(["would run     make: has never run before"], self.plan("make"))
+        self.assertFalse(os.path.exists(os.path.join(self.traced, "prog")))
+        self.build(["make"])
+        self.assertEqual(["reused        make: nothing would run"], self.plan("make"))
+        self.put("a.c", '#include "h.h"\nint main(void) { return b() + 1; }\n')
+        plan = self.plan("make")
+        self.assertTrue(plan[0].startswith("would run     make: ") and plan[0].endswith("/a.c was edited"), plan)
+        planned = [line.split(": /")[0].split() for line in plan]
+        self.assertIn(["would", "run", "gcc", "-c", "-o", "a.o", "a.c"], planned)
+        self.assertIn(["may", "run", "gcc", "-o", "prog", "a.o", "b.o"], planned)
+        self.assertFalse([words for words in planned if "b.c" in words], plan)
+        ran = self.build(["make"]).ran
+        self.assertIn(["gcc", "-c", "-o", "a.o", "a.c"], ran)
+        self.assertIn(["gcc", "-o", "prog", "a.o", "b.o"], ran)
+
     def test_a_touch_runs_nothing(self):
         self.project()
         self.build(MAKE)

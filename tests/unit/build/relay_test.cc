@@ -493,18 +493,17 @@ TEST_CASE("A client's descriptors that are no pool are refused") {
   const Ends blocking = MakePipe();
   const UniqueFd file(open("/dev/null", O_RDONLY | O_NONBLOCK | O_CLOEXEC));
   for (const int number : {blocking.read.get(), file.get(), 9999, -1}) {
-    v1::RunRequest::Start start = client.start();
-    start.add_pipes(number);
-    CHECK_FALSE(TakePool(start).ok());
+    v1::RunRequest::Outputs offered = client.offered();
+    offered.add_pipes(number);
+    CHECK_FALSE(TakePool(getpid(), offered).ok());
   }
-  v1::RunRequest::Start start = client.start();
-  auto* terminal = start.add_terminals();
+  v1::RunRequest::Outputs offered = client.offered();
+  auto* terminal = offered.add_terminals();
   terminal->set_master(file.get());
   terminal->set_slave("/dev/pts/0");
-  CHECK_FALSE(TakePool(start).ok());
-  start = client.start();
-  start.set_client_pid(0);
-  CHECK_FALSE(TakePool(start).ok());
+  CHECK_FALSE(TakePool(getpid(), offered).ok());
+  CHECK(TakePool(getpid(), client.offered()).ok());
+  CHECK_FALSE(TakePool(0, client.offered()).ok());
 }
 
 TEST_CASE("What a stream costs", "[!benchmark]") {

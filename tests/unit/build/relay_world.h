@@ -66,21 +66,20 @@ class Client {
     signal(SIGPIPE, SIG_IGN);
     for (int i = 0; i < pipes; ++i) {
       pipes_.push_back(NewPipe());
-      start_.add_pipes(pipes_.back().get());
+      offered_.add_pipes(pipes_.back().get());
       AddKeeper();
     }
     for (int i = 0; i < terminals; ++i) {
       terminals_.push_back(MakeMaster(O_NONBLOCK));
-      auto* terminal = start_.add_terminals();
+      auto* terminal = offered_.add_terminals();
       terminal->set_master(terminals_.back().get());
       terminal->set_slave(SlaveOf(terminals_.back().get()));
       AddKeeper();
     }
-    start_.set_client_pid(getpid());
   }
 
   std::unique_ptr<Relay> NewRelay() {
-    absl::StatusOr<Pool> pool = TakePool(start_);
+    absl::StatusOr<Pool> pool = TakePool(getpid(), offered_);
     REQUIRE(pool.ok());
     return std::make_unique<Relay>(*std::move(pool), "/tmp", [this](int32_t number) {
       const UniqueFd fresh = NewPipe();
@@ -89,7 +88,7 @@ class Client {
     });
   }
 
-  v1::RunRequest::Start& start() { return start_; }
+  const v1::RunRequest::Outputs& offered() const { return offered_; }
   std::atomic<int> closed{0};
 
  private:
@@ -110,14 +109,14 @@ class Client {
     size = sizeof address;
     REQUIRE(getsockname(keeper.get(), name, &size) == 0);
     REQUIRE(connect(keeper.get(), name, size) == 0);
-    start_.add_keepers(keeper.get());
+    offered_.add_keepers(keeper.get());
     keepers_.push_back(std::move(keeper));
   }
 
   std::vector<UniqueFd> pipes_;
   std::vector<UniqueFd> keepers_;
   std::vector<UniqueFd> terminals_;
-  v1::RunRequest::Start start_;
+  v1::RunRequest::Outputs offered_;
 };
 
 // A shell that waits as a process in the exec hook does, with `out` as its descriptors 1 and 2.

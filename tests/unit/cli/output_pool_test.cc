@@ -45,14 +45,8 @@ struct Ends {
   }
 };
 
-v1::RunRequest::Start Described(const OutputPool& pool) {
-  v1::RunRequest::Start start;
-  pool.Describe(&start);
-  return start;
-}
-
 // What the daemon does when it gives entry `index` to a command.
-void Keep(const v1::RunRequest::Start& start, int index, int target, KeptRoute route) {
+void Keep(const v1::RunRequest::Outputs& offered, int index, int target, KeptRoute route) {
   iovec part = {&route, sizeof route};
   alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof target)> control = {};
   msghdr message = {};
@@ -65,7 +59,7 @@ void Keep(const v1::RunRequest::Start& start, int index, int target, KeptRoute r
   header->cmsg_type = SCM_RIGHTS;
   header->cmsg_len = CMSG_LEN(sizeof target);
   memcpy(CMSG_DATA(header), &target, sizeof target);
-  REQUIRE(sendmsg(start.keepers(index), &message, 0) == sizeof route);
+  REQUIRE(sendmsg(offered.keepers(index), &message, 0) == sizeof route);
 }
 
 int Writer(int number) {
@@ -93,18 +87,18 @@ std::string Get(int fd, size_t size = SIZE_MAX) {
 }
 
 TEST_CASE("The pool is pipes without writers, and each has a keeper") {
-  const OutputPool pool(false);
-  const v1::RunRequest::Start start = Described(pool);
-  CHECK(start.pipes_size() == kPoolPipes);
-  CHECK(start.terminals_size() == 0);
-  CHECK(start.keepers_size() == kPoolPipes);
-  for (const int fd : start.pipes()) {
+  OutputPool pool;
+  const v1::RunRequest::Outputs offered = pool.Offer(false);
+  CHECK(offered.pipes_size() == kPoolPipes);
+  CHECK(offered.terminals_size() == 0);
+  CHECK(offered.keepers_size() == kPoolPipes);
+  for (const int fd : offered.pipes()) {
     CHECK((fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
     CHECK((fcntl(fd, F_GETFL) & O_NONBLOCK) != 0);
     char byte = 0;
     CHECK(read(fd, &byte, 1) == 0);
   }
-  for (const int fd : start.keepers()) CHECK((fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
+  for (const int fd : offered.keepers()) CHECK((fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
 }
 
 TEST_CASE("A small limit of open files makes a small pool") {
@@ -114,10 +108,10 @@ TEST_CASE("A small limit of open files makes a small pool") {
   low.rlim_cur = 128;
   setrlimit(RLIMIT_NOFILE, &low);
   {
-    const OutputPool pool(true);
-    const v1::RunRequest::Start start = Described(pool);
-    CHECK(start.pipes_size() == 12);
-    CHECK(start.terminals_size() == 4);
+    OutputPool pool;
+    const v1::RunRequest::Outputs offered = pool.Offer(true);
+    CHECK(offered.pipes_size() == 12);
+    CHECK(offered.terminals_size() == 4);
   }
   setrlimit(RLIMIT_NOFILE, &saved);
 }
@@ -125,7 +119,8 @@ TEST_CASE("A small limit of open files makes a small pool") {
 TEST_CASE("A command finds nothing of the pool among its descriptors") {
   const std::vector<std::string> count = {"sh", "-c", "exit \"$(ls /proc/self/fd | wc -l)\""};
   const int without = RunChild(StartState(), count, {"PATH=/usr/bin:/bin"}).value;
-  const OutputPool pool(true);
+  OutputPool pool;
+  CHECK(pool.Offer(true).terminals_size() > 0);
   CHECK(RunChild(StartState(), count, {"PATH=/usr/bin:/bin"}).value == without);
 }
 
@@ -139,8 +134,8 @@ TEST_CASE("A command finds what was opened for it, and only it has it") {
 }
 
 TEST_CASE("A pipe that is replaced ends its writers, and another one has its number") {
-  OutputPool pool(false);
-  const int number = Described(pool).pipes(0);
+  OutputPool pool;
+  const int number = pool.Offer(false).pipes(0);
   const int old = Writer(number);
   signal(SIGPIPE, SIG_IGN);
   pool.Replace(number);
@@ -155,18 +150,18 @@ TEST_CASE("A pipe that is replaced ends its writers, and another one has its num
 }
 
 TEST_CASE("After the daemon's death each command's bytes arrive where they belong, in their order") {
-  OutputPool pool(false);
-  const v1::RunRequest::Start start = Described(pool);
+  OutputPool pool;
+  const v1::RunRequest::Outputs offered = pool.Offer(false);
   Ends first;
   Ends second;
-  Keep(start, 0, first.write, {7, 0});
-  Keep(start, 1, first.write, {8, 7});
-  Keep(start, 2, second.write, {9, 0});
+  Keep(offered, 0, first.write, {7, 0});
+  Keep(offered, 1, first.write, {8, 7});
+  Keep(offered, 2, second.write, {9, 0});
   first.CloseWrite();
   second.CloseWrite();
-  int parent = Writer(start.pipes(0));
-  int child = Writer(start.pipes(1));
-  int other = Writer(start.pipes(2));
+  int parent = Writer(offered.pipes(0));
+  int child = Writer(offered.pipes(1));
+  int other = Writer(offered.pipes(2));
   Put(child, "child ");
   Put(parent, "parent ");
   Put(other, "other");
@@ -184,12 +179,12 @@ TEST_CASE("After the daemon's death each command's bytes arrive where they belon
 }
 
 TEST_CASE("What a slow reader has not taken is handed on before we end") {
-  OutputPool pool(false);
-  const v1::RunRequest::Start start = Described(pool);
+  OutputPool pool;
+  const v1::RunRequest::Outputs offered = pool.Offer(false);
   Ends target;
-  Keep(start, 0, target.write, {1, 0});
+  Keep(offered, 0, target.write, {1, 0});
   target.CloseWrite();
-  const int writer = Writer(start.pipes(0));
+  const int writer = Writer(offered.pipes(0));
   pool.TakeOver();
   const std::string much(200'000, 'x');
   std::thread slow([&] {
@@ -203,12 +198,12 @@ TEST_CASE("What a slow reader has not taken is handed on before we end") {
 }
 
 TEST_CASE("After the daemon's death too, a writer whose reader has gone gets its SIGPIPE") {
-  OutputPool pool(false);
-  const v1::RunRequest::Start start = Described(pool);
+  OutputPool pool;
+  const v1::RunRequest::Outputs offered = pool.Offer(false);
   Ends target;
-  Keep(start, 0, target.write, {1, 0});
+  Keep(offered, 0, target.write, {1, 0});
   target.CloseWrite();
-  const std::string path = "/proc/" + std::to_string(getpid()) + "/fd/" + std::to_string(start.pipes(0));
+  const std::string path = "/proc/" + std::to_string(getpid()) + "/fd/" + std::to_string(offered.pipes(0));
   std::thread reader([&] {
     CHECK(Get(target.read, 2) == "y\n");
     target.CloseRead();
@@ -222,12 +217,12 @@ TEST_CASE("After the daemon's death too, a writer whose reader has gone gets its
 }
 
 TEST_CASE("A pipe that its command has not opened yet is not taken for one that it has closed") {
-  OutputPool pool(false);
-  const v1::RunRequest::Start start = Described(pool);
+  OutputPool pool;
+  const v1::RunRequest::Outputs offered = pool.Offer(false);
   Ends target;
-  Keep(start, 0, target.write, {1, 0});
+  Keep(offered, 0, target.write, {1, 0});
   target.CloseWrite();
-  const std::string path = "/proc/self/fd/" + std::to_string(start.pipes(0));
+  const std::string path = "/proc/self/fd/" + std::to_string(offered.pipes(0));
   pool.TakeOver();
   std::this_thread::sleep_for(std::chrono::milliseconds(30));
   const int writer = open(path.c_str(), O_WRONLY | O_CLOEXEC);
@@ -243,17 +238,17 @@ TEST_CASE("The pool's terminals have the size of the user's, and follow it") {
   REQUIRE(unlockpt(master) == 0);
   winsize size = {20, 90, 0, 0};
   ioctl(master, TIOCSWINSZ, &size);
-  OutputPool pool(true);
-  const v1::RunRequest::Start start = Described(pool);
-  REQUIRE(start.terminals_size() == kPoolTerminals);
+  OutputPool pool;
+  const v1::RunRequest::Outputs offered = pool.Offer(true);
+  REQUIRE(offered.terminals_size() == kPoolTerminals);
   pool.FollowSize(master);
   winsize copied = {};
-  ioctl(start.terminals(3).master(), TIOCGWINSZ, &copied);
+  ioctl(offered.terminals(3).master(), TIOCGWINSZ, &copied);
   CHECK(copied.ws_col == 90);
   size.ws_col = 91;
   ioctl(master, TIOCSWINSZ, &size);
   raise(SIGWINCH);
-  ioctl(start.terminals(15).master(), TIOCGWINSZ, &copied);
+  ioctl(offered.terminals(15).master(), TIOCGWINSZ, &copied);
   CHECK(copied.ws_col == 91);
   close(master);
 }

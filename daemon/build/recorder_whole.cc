@@ -1,0 +1,141 @@
+// The session's own command: does anything have to run at all?
+#include <algorithm>
+#include <optional>
+
+#include "absl/functional/function_ref.h"
+#include "daemon/build/process_state.h"
+#include "daemon/build/recorder_impl.h"
+
+namespace ocpwatch {
+
+namespace {
+
+constexpr size_t kMaxSimilar = 20;
+
+// The record of a session's own command that `fits` says nothing against; else `why` not.
+std::shared_ptr<const StoredAction> FirstThatFits(
+    const std::vector<std::shared_ptr<const StoredAction>>& records,
+    absl::FunctionRef<std::optional<Mismatch>(const v1::ActionRecord&, bool as_left)> fits, Mismatch* why) {
+  // What began as things are now says more than what left them so: a build that had nothing to do prints other words
+  // than the one that did it all. And what has failed has left its products halfway: what comes next is something else.
+  for (const bool as_left : {false, true}) {
+    for (const auto& action : records) {
+      if (as_left && action->record.exit_status() != 0) continue;
+      std::optional<Mismatch> mismatch = fits(action->record, as_left);
+      if (!mismatch.has_value()) return action;
+      if (as_left || action->record.exit_status() != 0) {
+        if (why->reason == v1::Decision::REASON_NONE) *why = *std::move(mismatch);
+      }
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+v1::Fingerprint BuildRecorder::Impl::RootKey(std::vector<OpenDescriptor>* open) const {
+  const v1::RunRequest::Start& start = setup_.start;
+  v1::Fingerprint key;
+  *key.mutable_argv() = start.argv();
+  key.set_cwd(start.cwd());
+  *key.mutable_environment() = start.environment();
+  key.set_umask(start.umask());
+  key.set_executable(start.program());
+  *open = AfterExec(start.client_pid(), DescriptorsOf(start.client_pid()));
+  Describe(*open, &key);
+  Settle(ignored_environment_, &key);
+  return key;
+}
+
+std::optional<Mismatch> BuildRecorder::Impl::WhyNotWhole(Present* present, const v1::ActionRecord& record,
+                                                         bool as_left) const {
+  if (std::optional<Mismatch> mismatch = present->FirstMismatch(record, as_left, {})) return mismatch;
+  if (!HasOutputs(record)) {
+    return Mismatch{v1::Decision::REASON_BLOB, "", "what it wrote is not in the store any more"};
+  }
+  return UsedByOthers(record);
+}
+
+std::shared_ptr<const StoredAction> BuildRecorder::Impl::TryWhole(Decisions* decisions) {
+  Start start;
+  start.since = intents_.Now();
+  start.key = RootKey(&start.open);
+  start.fingerprint = FingerprintOf(start.key);
+  start.asked = true;
+  std::optional<Present> present(&store_);
+  bool whole = false;  // All that the hit made is there.
+  const auto put_back = [&](const v1::ActionRecord& record, bool as_left) -> std::optional<Mismatch> {
+    if (std::optional<Mismatch> mismatch = WhyNotWhole(&*present, record, as_left)) return mismatch;
+    const auto& effects = record.effects();
+    whole = as_left || (record.exit_status() == 0 && !effects.empty() &&
+                        std::all_of(effects.begin(), effects.end(),
+                                    [&](const v1::Effect& effect) { return present->IsFinal(record, effect.path()); }));
+    // Where something has been touched, the command would have made its products anew.
+    const Untouched untouched = present->touched() ? Untouched::kNewTimes : Untouched::kKeepTimes;
+    if (PutBack(record, untouched).ok()) return std::nullopt;
+    present.emplace(&store_);  // Something may have been put back.
+    return Mismatch{v1::Decision::REASON_BLOB, "", "what it made could not be put back"};
+  };
+  Mismatch why;
+  const std::shared_ptr<const StoredAction> hit = FirstThatFits(store_.Find(start.fingerprint), put_back, &why);
+  store_.NoteBuild(hit != nullptr);
+  if (hit != nullptr) {
+    store_.NoteHit(hit->id, hit->record.duration_ns());
+    totals_.set_reused(totals_.reused() + std::max(1u, hit->record.commands()));
+    totals_.set_saved_ns(totals_.saved_ns() + hit->record.duration_ns());
+    decisions->push_back(ReusedDecision(1, *hit));
+    if (whole) decisions->back().set_reason("all that it made is there");
+    return hit;
+  }
+  if (why.reason == v1::Decision::REASON_NONE) why = ExplainNew(start.key);
+  totals_.set_ran(totals_.ran() + 1);
+  start.decision = NewDecision(1, v1::Decision::OUTCOME_RAN, why);
+  start.decision.set_fingerprint(start.fingerprint);
+  starts_[1] = std::move(start);
+  return nullptr;
+}
+
+std::vector<PlannedCommand> BuildRecorder::Impl::Plan() {
+  std::vector<OpenDescriptor> open;
+  PlannedCommand own;
+  own.key = RootKey(&open);
+  const std::string fingerprint = FingerprintOf(own.key);
+  auto records = store_.Find(fingerprint);
+  // Who only asks often has the words go elsewhere.
+  for (const auto& similar : store_.FindSimilar(own.key, kMaxSimilar)) {
+    if (!records.empty()) break;
+    v1::Fingerprint key = similar->record.key();
+    *key.mutable_inherited() = own.key.inherited();
+    if (FingerprintOf(key) == fingerprint) records = store_.Find(similar->record.fingerprint());
+  }
+  Present present(&store_);
+  const auto fits = [&](const v1::ActionRecord& record, bool as_left) {
+    return WhyNotWhole(&present, record, as_left);
+  };
+  if (FirstThatFits(records, fits, &own.why) != nullptr) {
+    own.outcome = PlannedCommand::Outcome::kReused;
+    return {std::move(own)};
+  }
+  if (own.why.reason == v1::Decision::REASON_NONE) own.why = ExplainNew(own.key);
+  std::vector<PlannedCommand> planned = {std::move(own)};
+  if (records.empty()) return planned;
+  for (PlannedCommand& below : PlanBelow(&store_, *records.front())) planned.push_back(std::move(below));
+  return planned;
+}
+
+std::vector<v1::Substitute> BuildRecorder::Impl::PrepareCommand(std::shared_ptr<Relay> relay) {
+  relay_ = std::move(relay);
+  google::protobuf::RepeatedPtrField<v1::Substitute> substitutes;
+  const auto start = starts_.find(1);
+  if (start == starts_.end()) return {};
+  start->second.outputs = GroupOutputs(start->second.open);
+  // A file that the user's shell has opened is for all commands of the session: parts of it that one command alone
+  // wrote could not be told apart. So it is captured like a pipe.
+  for (OutputGroup& group : start->second.outputs) {
+    if (group.kind == OpenDescriptor::Kind::kFile) group.kind = OpenDescriptor::Kind::kPipe;
+  }
+  Substitute(setup_.start.client_pid(), start->second.open, &start->second.outputs, &substitutes);
+  return {substitutes.begin(), substitutes.end()};
+}
+
+}  // namespace ocpwatch
