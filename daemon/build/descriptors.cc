@@ -13,8 +13,10 @@
 #include <cstring>
 #include <memory>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "daemon/build/file_state.h"
 #include "daemon/build/process_state.h"
 #include "daemon/ingest/unique_fd.h"
@@ -181,6 +183,27 @@ std::vector<OpenDescriptor> AfterActions(std::vector<OpenDescriptor> open, const
   }
   SortByNumber(&open);
   return open;
+}
+
+std::optional<DescriptorName> DescriptorNamed(std::string_view name, int32_t pid) {
+  constexpr std::string_view kStandard[] = {"/dev/stdin", "/dev/stdout", "/dev/stderr"};
+  for (int32_t fd = 0; fd < 3; ++fd) {
+    if (name == kStandard[fd]) return DescriptorName{fd, true};
+  }
+  absl::string_view path(name.data(), name.size());
+  bool own = absl::ConsumePrefix(&path, "/dev/fd/") || absl::ConsumePrefix(&path, "/proc/self/fd/") ||
+             absl::ConsumePrefix(&path, "/proc/thread-self/fd/");
+  if (!own) {
+    if (!absl::ConsumePrefix(&path, "/proc/")) return std::nullopt;
+    const size_t slash = path.find('/');
+    int32_t owner = 0;
+    if (slash == path.npos || !absl::SimpleAtoi(path.substr(0, slash), &owner)) return std::nullopt;
+    path.remove_prefix(slash);
+    if (!absl::ConsumePrefix(&path, "/fd/")) return std::nullopt;
+    own = owner == pid;
+  }
+  DescriptorName found{-1, own};
+  return absl::SimpleAtoi(path, &found.fd) ? std::optional(found) : std::nullopt;
 }
 
 void Describe(const std::vector<OpenDescriptor>& open, v1::Fingerprint* key) {

@@ -7,7 +7,9 @@
 #define OCPWATCH_DAEMON_BUILD_DESCRIPTORS_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "daemon/session/process_table.h"
@@ -42,6 +44,13 @@ std::vector<OpenDescriptor> AfterExec(int32_t pid, std::vector<OpenDescriptor> o
 // What posix_spawn's child has before its exec.
 std::vector<OpenDescriptor> AfterActions(std::vector<OpenDescriptor> open, const std::vector<SpawnAction>& actions,
                                          const std::string& cwd);
+
+// A path that names an open descriptor: "/dev/stdin", "/dev/fd/3", "/proc/self/fd/3". `own`: of process `pid`.
+struct DescriptorName {
+  int32_t fd = -1;
+  bool own = false;
+};
+std::optional<DescriptorName> DescriptorNamed(std::string_view name, int32_t pid);
 
 // As the fingerprint says it: the first three, files, and what is the same as one of the first three. Other pipes and
 // sockets count only if they are used, and then the action is not reused.

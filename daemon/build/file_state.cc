@@ -23,7 +23,7 @@ FileState StateOf(const std::string& path, bool nofollow) {
   FileState state;
   struct stat status;
   if ((nofollow ? lstat(path.c_str(), &status) : stat(path.c_str(), &status)) != 0) {
-    if (errno != ENOENT && errno != ENOTDIR) state.error = errno;
+    if (errno != ENOENT) state.error = errno;
     return state;
   }
   state.type = TypeOf(status.st_mode);

@@ -19,7 +19,7 @@ struct FileState {
   FileStamp stamp;     // Not of what is absent.
   std::string target;  // Of a symbolic link itself.
   uint64_t links = 0;
-  int32_t error = 0;  // Why it cannot be told, where that is not absence.
+  int32_t error = 0;  // Why it cannot be told. ENOTDIR: it is absent, but who asks hears that.
 };
 
 v1::FileType TypeOf(uint32_t mode);

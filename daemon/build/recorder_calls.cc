@@ -44,13 +44,6 @@ void BuildRecorder::Impl::OnInheritedUse(Scope* scope, uint32_t number, int32_t 
                                          FollowedModel model) {
   const Process* const process = model.tracker.processes().Find(number);
   if (process == nullptr || process->descriptors.Find(fd) != nullptr) return;  // A file: its open says all.
-  // Which of the inherited ones it is: by number, or if the process has moved it, by what it leads to.
-  const auto inherited = [&](const Scope& of, const OpenDescriptor& used) {
-    for (const OpenDescriptor& open : of.start.open) {
-      if (open.SameAs(used)) return true;
-    }
-    return false;
-  };
   OpenDescriptor used;
   bool known = false;
   using Kind = OpenDescriptor::Kind;
@@ -77,21 +70,44 @@ void BuildRecorder::Impl::OnInheritedUse(Scope* scope, uint32_t number, int32_t 
     used = *first;
   }
   if (!known && fd > STDIN_FILENO) return;
+  TaintUsers(scope, known ? &used : nullptr, read != nullptr, fd);
+}
+
+void BuildRecorder::Impl::TaintUsers(Scope* scope, const OpenDescriptor* used, bool read, int32_t fd) {
+  // Which of the inherited ones it is: by number, or if the process has moved it, by what it leads to.
+  const auto inherited = [&](const Scope& of) {
+    const auto& open = of.start.open;
+    return std::any_of(open.begin(), open.end(), [&](const OpenDescriptor& one) { return one.SameAs(*used); });
+  };
   // What it writes to is recorded where it leads to the relay; a jobserver's pipe does not.
   for (Scope* above = scope; above != nullptr; above = above->parent) {
-    if (known && !inherited(*above, used)) return;  // Made by this one, for those below.
-    if (read == nullptr) {
-      bool captured = false;
-      for (const OutputGroup& group : above->start.outputs) {
-        captured = captured || (group.dev == used.dev && group.ino == used.ino);
-      }
-      if (captured) return;
+    if (used != nullptr && !inherited(*above)) return;  // Made by this one, for those below.
+    if (!read && used != nullptr) {
+      const auto& outputs = above->start.outputs;
+      const auto leads_there = [&](const OutputGroup& group) {
+        return group.dev == used->dev && group.ino == used->ino;
+      };
+      if (std::any_of(outputs.begin(), outputs.end(), leads_there)) return;
     }
-    const bool terminal = used.kind == Kind::kTerminal;
-    above->Taint(v1::Decision::REASON_TERMINAL,
-                 absl::StrCat("it ", read != nullptr ? "read from" : "wrote to", terminal ? " a terminal" : " a pipe",
-                              " that comes from outside of it (descriptor ", fd, ")"));
+    using Kind = OpenDescriptor::Kind;
+    const Kind kind = used != nullptr ? used->kind : Kind::kPipe;
+    const char* const what = kind == Kind::kTerminal ? " a terminal" : kind == Kind::kFile ? " a file" : " a pipe";
+    above->Taint(v1::Decision::REASON_TERMINAL, absl::StrCat("it ", read ? "read from" : "wrote to", what,
+                                                             " that comes from outside of it (descriptor ", fd, ")"));
   }
+}
+
+void BuildRecorder::Impl::OnOpenedByDescriptor(Scope* scope, const v1::AfterCall& call, const DescriptorName& name) {
+  if (!name.own) {
+    return TaintUp(scope, v1::Decision::REASON_OTHER, "it opened what another process had open", call.path());
+  }
+  const auto& open = scope->start.open;
+  const auto first =
+      std::find_if(open.begin(), open.end(), [&](const OpenDescriptor& one) { return one.fd == name.fd; });
+  if (!call.has_stat() && first == open.end()) return;  // Its own.
+  const OpenDescriptor used = call.has_stat() ? FromStat(call.stat()) : *first;
+  if (used.kind == OpenDescriptor::Kind::kNull || used.kind == OpenDescriptor::Kind::kDirectory) return;
+  TaintUsers(scope, &used, (call.flags() & O_ACCMODE) != O_WRONLY, name.fd);
 }
 
 void BuildRecorder::Impl::OnAfter(Scope* scope, const v1::Frame& frame, const Applied& applied, FollowedModel model) {
@@ -165,6 +181,11 @@ void BuildRecorder::Impl::OnAfter(Scope* scope, const v1::Frame& frame, const Ap
   // AT_SYMLINK_NOFOLLOW has the value of O_NOCTTY.
   const bool opens = op == v1::OP_OPEN || op == v1::OP_REOPEN;
   const bool nofollow = (call.flags() & (opens ? O_NOFOLLOW : AT_SYMLINK_NOFOLLOW)) != 0;
+  if (opens && call.error() == 0) {
+    const Process* const process = model.tracker.processes().Find(frame.process());
+    const auto name = DescriptorNamed(trace.Path(path), process != nullptr ? process->pid : 0);
+    if (name.has_value()) return OnOpenedByDescriptor(scope, call, *name);
+  }
   if (!Counts(scope, trace.Path(path))) return;
 
   if (Changes(op, call.flags())) {
@@ -237,8 +258,17 @@ void BuildRecorder::Impl::OnAfter(Scope* scope, const v1::Frame& frame, const Ap
     }
     case v1::OP_LOAD:
       return ObserveNow(scope, path, /*nofollow=*/false, kContent, trace);
-    case v1::OP_CHDIR:
-      return ObserveNow(scope, path, /*nofollow=*/false, kExistence, trace);
+    case v1::OP_CHDIR: {
+      // From here on files are known by where the links on the way lead now.
+      const std::string& name = trace.Path(path);
+      const FileState state = StateOf(name, /*nofollow=*/false);
+      Seen seen;
+      seen.type = state.type;
+      seen.stamp = state.stamp;
+      seen.error = state.error;
+      if (const std::string real = RealPath(name); real != name) seen.target = real;
+      return Observe(scope, path, /*nofollow=*/false, std::move(seen), trace);
+    }
     case v1::OP_TEMP_NAME:
       return ObserveNow(scope, path, /*nofollow=*/true, kExistence, trace);
     case v1::OP_TEMP_FILE:

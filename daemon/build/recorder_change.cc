@@ -185,7 +185,8 @@ void BuildRecorder::Impl::BeforeChange(Scope* scope, v1::Op op, const v1::Before
 }
 
 void BuildRecorder::Impl::Intend(Scope* scope, PathId path, const Trace& trace) {
-  if (path != kNoPath && scope->intended.insert(path).second) intents_.Begin(session_, trace.Path(path));
+  if (scope == nullptr || path == kNoPath || !scope->intended.insert(path).second) return;
+  intents_.Begin(session_, trace.Path(path));
 }
 
 void BuildRecorder::Impl::MarkChanged(Scope* scope, PathId path, const Change& change, Trace* trace) {

@@ -130,7 +130,8 @@ std::optional<v1::Reply> BuildRecorder::Impl::DecideExec(Scope* parent, const v1
   v1::Fingerprint& key = start.key;
   key.mutable_argv()->Assign(request.argv.begin(), request.argv.end());
   key.mutable_environment()->Assign(request.environment.begin(), request.environment.end());
-  key.set_cwd(model.trace.Path(subject->cwd));
+  // What it uses will be known by where the links on the way lead: so is the place where it runs.
+  key.set_cwd(RealPath(model.trace.Path(subject->cwd)));
   key.set_executable(executable);
   // The child of a vfork says itself who it is: nobody else knows yet.
   const int32_t pid = !spawn && call.value() > 0 ? static_cast<int32_t>(call.value()) : caller->pid;

@@ -102,6 +102,9 @@ class BuildRecorder::Impl {
   void OnAfter(Scope* scope, const v1::Frame& frame, const Applied& applied, FollowedModel model);
   void OnOpened(Scope* scope, const v1::AfterCall& call, PathId path, FollowedModel model);
   // `read` is the call if it reads from it, null if it writes.
+  // Those who have inherited `used` (null: not known what it is), up to who has made it.
+  static void TaintUsers(Scope* scope, const OpenDescriptor* used, bool read, int32_t fd);
+  void OnOpenedByDescriptor(Scope* scope, const v1::AfterCall& call, const DescriptorName& name);
   void OnInheritedUse(Scope* scope, uint32_t process, int32_t fd, const v1::AfterCall* read, FollowedModel model);
 
   // ---- recorder_change.cc

@@ -24,6 +24,10 @@ constexpr size_t kMaxIgnoredNotes = 50;
 
 // Directories change whenever something is made in them; of a file nothing may have changed between two looks.
 bool IsSame(const Seen& seen, const Seen& now) {
+  const auto none = [](const Seen& look) {
+    return look.type == v1::FILE_ABSENT && (look.error == 0 || look.error == ENOTDIR);
+  };
+  if (none(seen) && none(now)) return true;
   if (seen.error != now.error || seen.type != now.type) return false;
   if (seen.type != v1::FILE_REGULAR)
     return seen.type == v1::FILE_ABSENT || seen.target.empty() || now.target.empty() || seen.target == now.target;
@@ -169,6 +173,7 @@ void BuildRecorder::Impl::ObserveError(Scope* scope, PathId path, bool nofollow,
       if (state.type != v1::FILE_ABSENT) seen.weight = kExistence;
       seen.type = state.type;
       seen.stamp = state.stamp;
+      seen.error = state.error;
     }
     return Observe(scope, path, nofollow, std::move(seen), trace);
   }

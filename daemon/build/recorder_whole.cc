@@ -77,7 +77,7 @@ std::shared_ptr<const StoredAction> BuildRecorder::Impl::TryWhole(Decisions* dec
     return Mismatch{v1::Decision::REASON_BLOB, "", "what it made could not be put back"};
   };
   Mismatch why;
-  const std::shared_ptr<const StoredAction> hit = FirstThatFits(store_.Find(start.fingerprint), put_back, &why);
+  std::shared_ptr<const StoredAction> hit = FirstThatFits(store_.Find(start.fingerprint), put_back, &why);
   store_.NoteBuild(hit != nullptr);
   if (hit != nullptr) {
     store_.NoteHit(hit->id, hit->record.duration_ns());

@@ -53,11 +53,13 @@ void Relay::Loop::Start() {
 
 void Relay::Loop::Wake() { eventfd_write(wake_.get(), 1); }
 
+void Relay::Loop::Disconnect() {
+  absl::MutexLock lock(&callback_mutex_);
+  close_pipe_ = nullptr;
+}
+
 void Relay::Loop::Close() {
-  {
-    absl::MutexLock lock(&callback_mutex_);
-    close_pipe_ = nullptr;
-  }
+  Disconnect();
   bool done = false;
   {
     absl::MutexLock lock(&mutex_);
@@ -251,6 +253,8 @@ Relay::Relay(Pool pool, std::string directory, ClosePipeFn close_pipe)
 }
 
 Relay::~Relay() { loop_->Close(); }
+
+void Relay::Disconnect() { loop_->Disconnect(); }
 
 absl::StatusOr<Relay::Stream> Relay::Open(int32_t pid, int32_t fd) { return loop_->Open(pid, fd); }
 

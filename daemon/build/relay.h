@@ -79,7 +79,7 @@ class Relay {
   };
 
   // The client closes pipe `number`, which nobody reads any more, and puts a new one there. Called from the Relay's
-  // thread, without locks; not after the destructor.
+  // thread, without locks; not after Disconnect or the destructor.
   using ClosePipeFn = std::function<void(int32_t number)>;
 
   // Long records go to files without names in `directory`.
@@ -87,6 +87,9 @@ class Relay {
   ~Relay();
   Relay(const Relay&) = delete;
   Relay& operator=(const Relay&) = delete;
+
+  // The client is not to be asked for anything any more. What is under way is handed on all the same.
+  void Disconnect();
 
   // `fd` of the process `pid`, which waits: a pipe or terminal that is open for writing. Two descriptors that are the
   // same pipe or terminal are one stream: ask for one of them.

@@ -33,6 +33,7 @@ class Relay::Loop : public std::enable_shared_from_this<Relay::Loop> {
   Loop(Pool pool, std::string directory, ClosePipeFn close_pipe);
   void Start();
   // Of ~Relay.
+  void Disconnect();
   void Close();
 
   absl::StatusOr<Stream> Open(int32_t pid, int32_t fd) ABSL_LOCKS_EXCLUDED(mutex_);

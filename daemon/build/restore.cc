@@ -70,7 +70,7 @@ class Restorer {
 
   absl::Status Stage(const v1::Effect& effect) {
     Staged staged{&effect, StateOf(effect.path(), /*nofollow=*/true), ""};
-    if (staged.before.error != 0) {
+    if (staged.before.error != 0 && staged.before.error != ENOTDIR) {
       errno = staged.before.error;
       return Failed("look at", effect.path());
     }

@@ -24,6 +24,10 @@ BuildRun::BuildRun(Store* store, std::shared_ptr<BuildNeighbours> neighbours, v1
       start_(std::move(start)),
       replies_(replies) {}
 
+BuildRun::~BuildRun() {
+  if (relay_ != nullptr) relay_->Disconnect();
+}
+
 std::shared_ptr<SessionFollower> BuildRun::Follow(const v1::SessionHeader& header) {
   BuildSetup setup;
   setup.store = store_;

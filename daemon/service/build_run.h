@@ -42,6 +42,11 @@ class BuildRun {
   BuildRun(Store* store, std::shared_ptr<BuildNeighbours> neighbours, v1::Configuration configuration,
            std::string directory, v1::RunRequest::Start start, RunReplies* replies);
 
+  // The session may outlive the run, and its recorder and relay with it.
+  ~BuildRun();
+  BuildRun(const BuildRun&) = delete;
+  BuildRun& operator=(const BuildRun&) = delete;
+
   // For Session::Start.
   std::shared_ptr<SessionFollower> Follow(const v1::SessionHeader& header);
 

@@ -108,6 +108,41 @@ int main(int argc, char** argv) {
         self.build(command)
         self.assertTrue(self.build(command).nothing_ran())
 
+    def test_what_is_read_by_the_name_of_a_descriptor_counts(self):
+        """bash's <(...) is a pipe that has a name; so has a standard input."""
+        self.put("n", "2\n1\n")
+        script = 'bash -c "diff <(cat n) <(sort n)"; cat n | cat /dev/stdin; cat /proc/self/fd/0 < n; echo ok > /dev/stdout'
+        self.sh(script)
+        self.sh(script)
+        self.put("n", "1\n")
+        self.sh(script)
+        self.put("n", "2\n1\n")
+        self.sh(script)
+
+    def test_a_link_on_the_way_to_the_working_directory_counts(self):
+        self.put("real/f", "1\n")
+        self.each(lambda tree: os.symlink("real", os.path.join(tree, "link")))
+        script = "cd link && cat f > ../out"
+        self.sh(script)
+        self.remove("link")
+        self.put("link/f", "2\n")
+        self.sh(script)
+        self.remove("link")
+        self.each(lambda tree: os.symlink("real", os.path.join(tree, "link")))
+        self.sh(script)
+
+    def test_a_directory_that_was_a_file_counts(self):
+        script = "cat d/f 2>&1; true"
+        self.put("d", "")
+        self.sh(script)
+        self.remove("d")
+        self.each(lambda tree: os.mkdir(os.path.join(tree, "d")))
+        self.sh(script)
+        self.remove("d")
+        self.sh(script)
+        self.put("d", "")
+        self.sh(script)
+
     def test_random_numbers_do_not_count_unless_they_are_to(self):
         command = ["/usr/bin/head", "-c", "0", "/dev/urandom"]
         self.build(command)

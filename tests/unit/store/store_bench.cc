@@ -45,6 +45,7 @@ TEST_CASE("what the store's parts cost", "[.][benchmark]") {
     for (int i = 0; i < 50; ++i) store->PutBytes(std::to_string(i) + std::string(20'000, 'z')).IgnoreError();
     Measure("Commit of 50 contents of 20 KB", 1, [&](int) { REQUIRE(store->Commit().ok()); });
     std::vector<v1::ActionRecord> records;
+    records.reserve(400);
     for (int i = 0; i < 400; ++i) records.push_back(Large(i % 200));
     const auto put = [&](int i) { REQUIRE(store->Put(std::move(records[static_cast<size_t>(i)])).ok()); };
     Measure("Put, record of 500 observations", 200, put);
