@@ -22,6 +22,11 @@ absl::StatusOr<Place> PlaceOf(const struct stat& status) {
   return absl::FailedPreconditionError("neither a pipe, nor a file, nor a terminal");
 }
 
+bool NobodyReads(int fd) {
+  pollfd state = {fd, 0, 0};
+  return poll(&state, 1, 0) == 1 && (state.revents & POLLERR) != 0;
+}
+
 }  // namespace
 
 absl::StatusOr<Place> Place::Of(const std::string& path) {
@@ -47,10 +52,7 @@ absl::StatusOr<std::unique_ptr<OutsideTarget>> OutsideTarget::Open(int32_t pid, 
     fd = UniqueFd(open(path.c_str(), O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
   }
   if (!fd.valid()) return absl::FailedPreconditionError(absl::StrCat(path, ": cannot be opened for writing"));
-  pollfd state = {fd.get(), 0, 0};
-  if (poll(&state, 1, 0) == 1 && (state.revents & POLLERR) != 0) {
-    return absl::FailedPreconditionError(absl::StrCat(path, ": nobody reads that pipe"));
-  }
+  if (NobodyReads(fd.get())) return absl::FailedPreconditionError(absl::StrCat(path, ": nobody reads that pipe"));
   const bool terminal = place.device != 0;
   if (terminal && isatty(fd.get()) == 0) return absl::FailedPreconditionError(absl::StrCat(path, ": no terminal"));
   return std::unique_ptr<OutsideTarget>(new OutsideTarget(place, std::move(fd), terminal));
@@ -91,7 +93,12 @@ void OutsideTarget::Write(std::string_view bytes) {
 }
 
 void OutsideTarget::Flush() {
-  if (pending() == 0 || dead_) return;
+  if (dead_) return;
+  if (pending() == 0) {
+    // It was only full. Whoever read it may have gone and left it so: it will never be otherwise then.
+    dead_ = NobodyReads(fd_.get());
+    return;
+  }
   sent_ += Hand(std::string_view(pending_).substr(sent_));
   if (dead_ || sent_ == pending_.size()) {
     pending_ = std::string();

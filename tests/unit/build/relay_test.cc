@@ -196,6 +196,22 @@ TEST_CASE("A writer whose reader has gone gets its SIGPIPE, and the pipe is repl
   }
 }
 
+TEST_CASE("A writer whose reader goes without having taken what fills the pipe gets its SIGPIPE") {
+  Client client(1);
+  const auto relay = client.NewRelay();
+  Ends outside = MakePipe();
+  Command command(outside.write.get(), "exec yes");
+  const Relay::Stream stream = MustOpen(relay.get(), command.pid(), 1);
+  outside.write.reset();
+  command.Go(stream.path);
+  const int size = fcntl(outside.read.get(), F_GETPIPE_SZ);
+  for (int filled = 0; filled < size;) REQUIRE(ioctl(outside.read.get(), FIONREAD, &filled) == 0);
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));  // All stand still.
+  outside.read.reset();
+  CHECK(command.Wait() == 128 + SIGPIPE);
+  CHECK_FALSE(relay->Finish(stream.id).complete());
+}
+
 TEST_CASE("A child of the command whose reader has gone gets its SIGPIPE too") {
   Client client(2);
   const auto relay = client.NewRelay();
