@@ -29,7 +29,8 @@ bool IsAbsentOrFile(v1::FileType type) { return type == v1::FILE_ABSENT || type 
 
 // Whether the observation is only of whether something is there, and what it looks like from outside.
 bool IsOnlyALook(const v1::Observation& observation) {
-  return !observation.content() && !observation.listing() && observation.target().empty() && observation.error() == 0;
+  const bool by_no_link = observation.target().empty() || observation.target() == observation.path();
+  return !observation.content() && !observation.listing() && by_no_link && observation.error() == 0;
 }
 
 }  // namespace
@@ -138,9 +139,16 @@ absl::flat_hash_set<std::string> AlikePaths(const std::vector<std::shared_ptr<co
     }
     return none;
   };
+  // Nobody else in the command has looked at it, to see how old it is say.
+  const auto only_idle = [](const v1::ActionRecord& record, const std::string& path) {
+    const auto& looks = record.observations();
+    return std::all_of(looks.begin(), looks.end(), [&](const v1::Observation& look) {
+      return look.path() != path || (look.idle_look() && look.type() == v1::FILE_REGULAR && IsOnlyALook(look));
+    });
+  };
   for (const auto& with : records) {
     for (const v1::Observation& look : with->record.observations()) {
-      if (!look.idle_look() || look.type() != v1::FILE_REGULAR || !IsOnlyALook(look)) continue;
+      if (!look.idle_look() || !only_idle(with->record, look.path())) continue;
       if (!is_made(with->record, look.path())) continue;
       const bool known = std::any_of(records.begin(), records.end(), [&](const auto& without) {
         return finds_none(without->record, look.path()) && is_made(without->record, look.path()) &&
@@ -177,6 +185,15 @@ std::optional<Mismatch> Present::FirstMismatch(const v1::ActionRecord& record, b
       continue;
     }
     if (std::optional<Mismatch> mismatch = Compare(observation, whole ? &own : nullptr)) return mismatch;
+  }
+  // Through a link it would write somewhere else.
+  for (const v1::Effect& effect : record.effects()) {
+    if (effect.type() != v1::FILE_REGULAR || State(effect.path(), /*nofollow=*/true).type != v1::FILE_SYMLINK) continue;
+    const auto& seen = record.observations();
+    const bool knew = std::any_of(seen.begin(), seen.end(), [&](const v1::Observation& observation) {
+      return observation.nofollow() && observation.path() == effect.path();
+    });
+    if (!knew) return Mismatch{v1::Decision::REASON_STATUS, effect.path(), "is a link now"};
   }
   return std::nullopt;
 }

@@ -202,7 +202,7 @@ void BuildRecorder::Impl::OnAfter(Scope* scope, const v1::Frame& frame, const Ap
     if (!looked_before && !scope->changed.contains(path)) {
       TaintUp(scope, v1::Decision::REASON_UNSEEN, "it changed a file before that could be looked at", trace.Path(path));
     }
-    AfterChange(scope, op, call, before, model);
+    AfterChange(scope, op, call, before, frame.process(), model);
     if (op == v1::OP_OPEN || op == v1::OP_REOPEN) OnOpened(scope, call, path, model);
     return;
   }
@@ -217,7 +217,15 @@ void BuildRecorder::Impl::OnAfter(Scope* scope, const v1::Frame& frame, const Ap
     case v1::OP_REOPEN:
       return OnOpened(scope, call, path, model);
     case v1::OP_STAT: {
-      if (call.path().empty()) return;  // Of what it has opened.
+      if (call.path().empty()) {
+        // Of what it has opened: besides the content its mode counts, which a copy may be given.
+        for (Scope* above = scope; above != nullptr; above = above->parent) {
+          const auto opened = above->seen.find(Scope::Key(path, /*nofollow=*/false));
+          if (opened == above->seen.end()) return;
+          if ((opened->second.weight & kContent) != 0) opened->second.weight |= kMode;
+        }
+        return;
+      }
       if (!call.has_stat()) return ObserveNow(scope, path, nofollow, kStatus | kTimes, trace);
       FileState state;
       state.stamp = StampOf(call.stat());

@@ -158,7 +158,9 @@ void BuildRecorder::Impl::BeforeChange(Scope* scope, v1::Op op, const v1::Before
       break;
     case v1::OP_RENAME:
       before.state = look(before.path, /*nofollow=*/true, kContent | kListing, false);
-      before.state2 = look(before.path2, /*nofollow=*/true, kListing, true);
+      // A file takes another's place. A directory does not, and neither does who asks not to.
+      before.state2 = look(before.path2, /*nofollow=*/true, kListing,
+                           before.state.type != v1::FILE_DIRECTORY && (call.flags() & RENAME_NOREPLACE) == 0);
       if (before.state.type == v1::FILE_DIRECTORY && before.path != kNoPath) {
         const std::string directory = trace.Path(before.path);
         if (!ListTree(directory, "", &before.tree)) {
@@ -224,7 +226,7 @@ std::optional<PathId> BuildRecorder::Impl::LinkedFrom(const Scope& scope, PathId
 }
 
 void BuildRecorder::Impl::AfterChange(Scope* scope, v1::Op op, const v1::AfterCall& call, const Before& before,
-                                      FollowedModel model) {
+                                      uint32_t process, FollowedModel model) {
   Trace& trace = model.trace;
   const bool was_there = before.state.type != v1::FILE_ABSENT;
   Change change;
@@ -249,7 +251,7 @@ void BuildRecorder::Impl::AfterChange(Scope* scope, v1::Op op, const v1::AfterCa
       for (Scope* above = scope; above != nullptr; above = above->parent) {
         for (const bool nofollow : {false, true}) {
           const auto seen = above->seen.find(Scope::Key(before.path, nofollow));
-          if (seen != above->seen.end() && seen->second.only_by != 0) seen->second.idle_look = true;
+          if (seen != above->seen.end() && seen->second.only_by == process) seen->second.idle_look = true;
         }
       }
       change.whole = true;

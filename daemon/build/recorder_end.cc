@@ -169,12 +169,14 @@ void BuildRecorder::Impl::AddObservations(Scope* scope, const Trace& trace, v1::
       observation.set_content((value->weight & kContent) != 0);  // Had there been any, it would have been read.
       continue;
     }
-    // Of what it replaced whole, or removed, without having read it, only that it was there counts.
+    // Of what it replaced whole, or removed, without having read it, only that it was there counts. Unless somebody
+    // asked about it first: that it was older than what it is made from may be why it was made.
     const auto change = scope->changed.find(static_cast<PathId>(key >> 1));
     const bool changed = change != scope->changed.end();
     // What has failed has left its products halfway, and what a next run does depends on what is newer than what.
     const bool halfway = record->exit_status() != 0 && (changed || scope->parent == nullptr);
-    if (changed && change->second.whole && (value->weight & (kContent | kListing)) == 0 && !halfway) continue;
+    const uint32_t asked = value->weight & (kContent | kListing | (value->idle_look ? 0 : kStatus | kMode));
+    if (changed && change->second.whole && asked == 0 && !halfway) continue;
     observation.set_mode(value->stamp.mode & 07777);
     observation.set_mode_counts((value->weight & kMode) != 0);
     observation.set_status((value->weight & kStatus) != 0);
@@ -195,7 +197,8 @@ void BuildRecorder::Impl::AddObservations(Scope* scope, const Trace& trace, v1::
     }
     // A directory's time is made by whoever makes something in it.
     const bool own_time = value->type == v1::FILE_DIRECTORY && filled.contains(path);
-    observation.set_times((value->weight & kTimes) != 0 &&
+    const bool remade = changed && change->second.whole && !halfway;
+    observation.set_times((value->weight & kTimes) != 0 && !remade &&
                           ((halfway && !own_time) || (scope->commands == 1 && value->type == v1::FILE_REGULAR)));
     if (observation.times()) observation.set_mtime_ns(value->stamp.mtime_ns);
     if (value->type != v1::FILE_REGULAR) continue;

@@ -110,7 +110,8 @@ class BuildRecorder::Impl {
   // ---- recorder_change.cc
   static bool Changes(v1::Op op, uint32_t flags);
   void BeforeChange(Scope* scope, v1::Op op, const v1::BeforeCall& call, uint32_t process, FollowedModel model);
-  void AfterChange(Scope* scope, v1::Op op, const v1::AfterCall& call, const Before& before, FollowedModel model);
+  void AfterChange(Scope* scope, v1::Op op, const v1::AfterCall& call, const Before& before, uint32_t process,
+                   FollowedModel model);
   // The path is about to be changed: what is there counts by `weight` for all who have not seen it yet.
   FileState LookBefore(Scope* scope, PathId path, bool nofollow, uint32_t weight, bool replaced, uint32_t process,
                        const Trace& trace);

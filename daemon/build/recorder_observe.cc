@@ -118,8 +118,12 @@ bool BuildRecorder::Impl::IsUnderMade(const Scope& scope, PathId path, Trace* tr
 void BuildRecorder::Impl::Observe(Scope* scope, PathId path, bool nofollow, Seen seen, const Trace& trace) {
   seen.order = ++order_;
   for (; scope != nullptr; scope = scope->parent, seen.weight &= ~uint32_t{kTimes}) {
-    // What it made itself is nothing that it finds; and who is above has made it too.
-    if (scope->changed.contains(path) || IsUnderMade(*scope, path, const_cast<Trace*>(&trace))) return;
+    // What it made itself is nothing that it finds; and who is above has made it too. A directory whose mode it has set
+    // still has the names that were in it.
+    const auto changed = scope->changed.find(path);
+    const bool lists = seen.listing != nullptr && changed != scope->changed.end() && changed->second.in_place;
+    if (changed != scope->changed.end() && !lists) return;
+    if (IsUnderMade(*scope, path, const_cast<Trace*>(&trace))) return;
     const auto [found, fresh] = scope->seen.try_emplace(Scope::Key(path, nofollow), seen);
     if (fresh) continue;
     Seen& before = found->second;
