@@ -43,7 +43,12 @@ void BuildRecorder::Impl::OnOpened(Scope* scope, const v1::AfterCall& call, Path
 void BuildRecorder::Impl::OnInheritedUse(Scope* scope, uint32_t number, int32_t fd, const v1::AfterCall* read,
                                          FollowedModel model) {
   const Process* const process = model.tracker.processes().Find(number);
-  if (process == nullptr || process->descriptors.Find(fd) != nullptr) return;  // A file: its open says all.
+  if (process == nullptr) return;
+  const Descriptor* const opened = process->descriptors.Find(fd);
+  // A file: its open says all. What has been opened by the name of a descriptor is that descriptor.
+  const bool by_name = opened != nullptr && opened->path != kNoPath &&
+                       DescriptorNamed(model.trace.Path(opened->path), process->pid).has_value();
+  if (opened != nullptr && !by_name) return;
   OpenDescriptor used;
   bool known = false;
   using Kind = OpenDescriptor::Kind;

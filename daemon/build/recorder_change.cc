@@ -157,7 +157,7 @@ void BuildRecorder::Impl::BeforeChange(Scope* scope, v1::Op op, const v1::Before
       before.state = look(before.path, /*nofollow=*/true, kExistence, false);
       break;
     case v1::OP_RENAME:
-      before.state = look(before.path, /*nofollow=*/true, kContent | kListing, false);
+      before.state = look(before.path, /*nofollow=*/true, kContent | kListing | kMode, false);
       // A file takes another's place. A directory does not, and neither does who asks not to.
       before.state2 = look(before.path2, /*nofollow=*/true, kListing,
                            before.state.type != v1::FILE_DIRECTORY && (call.flags() & RENAME_NOREPLACE) == 0);
@@ -167,7 +167,7 @@ void BuildRecorder::Impl::BeforeChange(Scope* scope, v1::Op op, const v1::Before
           TaintUp(scope, v1::Decision::REASON_OTHER, "it renamed a very large directory", directory);
         }
         for (const std::string& below : before.tree) {
-          look(trace.Intern(directory + below), /*nofollow=*/true, kContent | kListing, false);
+          look(trace.Intern(directory + below), /*nofollow=*/true, kContent | kListing | kMode, false);
         }
       }
       break;
@@ -213,7 +213,7 @@ void BuildRecorder::Impl::TakeChange(Scope* scope, PathId path, const Change& ch
     }
     if (!known.is_directory || fresh) known.order = ++order_;
     if (fresh) known.first = known.order;
-    if (change.is_directory && change.mode_set) above->made_directories.insert(path);
+    if (change.is_directory && change.mode_set && !change.in_place) above->made_directories.insert(path);
   }
 }
 

@@ -352,6 +352,15 @@ TABLE = [
     ("many files", "mkdir d; for i in $(seq 300); do echo $i > d/$i; done",
      "cat d/* | md5sum; cp -r d e; ls e | wc -l; rm -r e",
      ["echo x > d/150", "rm d/7", "touch d/new"]),
+    ("mode of a directory", "mkdir d; echo 1 > d/in; echo a > k",
+     "chmod 755 d; cat k; cat d/in > out; cat out",
+     ["echo b > k", "echo two > d/in", "chmod 700 d"]),
+    ("mode of what is moved", "mkdir d; echo 1 > d/a",
+     "[ -e e ] || { mv d e; ls -l e | cut -c1-10; }",
+     ["rm -r e; mkdir d; echo 1 > d/a; chmod 755 d/a", "rm -r e; mkdir d; echo 1 > d/a; chmod 600 d/a"]),
+    ("input from a substituted process", "echo 1 > a",
+     "bash -c 'sort < <(cat a); cat 3< <(cat a) <&3'",
+     ["echo 2 > a", "echo 1 > a"]),
 ]
 # What is newer than a build must be so for make, too; and no change may fall into one tick of the clock.
 TICK = 0.012
