@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "daemon/build/file_state.h"
 
@@ -21,19 +22,17 @@ namespace {
 
 std::atomic<uint64_t> next_temporary{1};
 
-std::string TemporaryBeside(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  return absl::StrCat(path.substr(0, slash + 1), ".ocp-watch-", getpid(), "-", next_temporary++);
+std::string TemporaryIn(const std::string& directory) {
+  return absl::StrCat(directory == "/" ? "" : directory, "/.ocp-watch-", getpid(), "-", next_temporary++);
 }
 
 absl::Status Failed(const char* what, const std::string& path) {
   return absl::ErrnoToStatus(errno, absl::StrCat("cannot ", what, " ", path));
 }
 
-// One effect on its way: what has been laid beside its place.
+// One effect on its way: what has been laid down for it.
 struct Staged {
   const v1::Effect* effect = nullptr;
-  FileState before;
   std::string temporary;  // Empty: nothing has to be written.
 };
 
@@ -48,17 +47,52 @@ class Restorer {
         if (!staged.temporary.empty()) unlink(staged.temporary.c_str());
       }
     };
-    // Directories come first in the record where files are made in them, so those must be there to lay things beside.
+    for (const v1::Effect& effect : record.effects()) {
+      if (absl::Status status = Check(effect); !status.ok()) return status;
+    }
     for (const v1::Effect& effect : record.effects()) {
       if (absl::Status status = Stage(effect); !status.ok()) return status;
     }
     for (Staged& staged : staged_) {
       if (absl::Status status = Place(&staged); !status.ok()) return status;
     }
+    // The innermost first: the way to it may be closed after that.
+    for (auto directory = modes_.rbegin(); directory != modes_.rend(); ++directory) {
+      if (chmod((*directory)->path().c_str(), (*directory)->mode()) != 0) {
+        return Failed("set the mode of", (*directory)->path());
+      }
+    }
     return absl::OkStatus();
   }
 
  private:
+  // Whether the effect can follow those before it, as far as names and types say.
+  absl::Status Check(const v1::Effect& effect) {
+    const std::string& path = effect.path();
+    const FileState now = StateOf(path, /*nofollow=*/true);
+    if (now.error != 0 && now.error != ENOTDIR) {
+      errno = now.error;
+      return Failed("look at", path);
+    }
+    if (effect.type() != v1::FILE_ABSENT) {
+      const std::string directory = DirectoryOf(path);
+      const auto made = becomes_.find(directory);
+      const v1::FileType parent = made != becomes_.end() ? made->second : StateOf(directory, /*nofollow=*/false).type;
+      if (parent != v1::FILE_DIRECTORY && parent != v1::FILE_SYMLINK) {
+        return absl::FailedPreconditionError(absl::StrCat(directory, " is no directory"));
+      }
+    }
+    if (now.type == v1::FILE_DIRECTORY && effect.type() != v1::FILE_DIRECTORY) {
+      for (const ListedName& entry : List(path)) {
+        const auto gone = becomes_.find(absl::StrCat(path, "/", entry.name));
+        if (gone != becomes_.end() && gone->second == v1::FILE_ABSENT) continue;
+        return absl::FailedPreconditionError(absl::StrCat(path, " still has ", entry.name, " in it"));
+      }
+    }
+    becomes_[path] = effect.type();
+    return absl::OkStatus();
+  }
+
   bool IsInPlace(const v1::Effect& effect, const FileState& state) {
     if (state.type != effect.type()) return false;
     if (effect.type() == v1::FILE_SYMLINK) return state.target == effect.target();
@@ -68,21 +102,28 @@ class Restorer {
     return now.ok() && *now == FromProto(effect.digest());
   }
 
+  // Beside its place; where the directory is to come yet, or to be opened, in the one above.
+  std::string TemporaryFor(const std::string& path) {
+    std::string directory = DirectoryOf(path);
+    while (directory != "/") {
+      const auto made = becomes_.find(directory);
+      const bool stays = made == becomes_.end() || made->second == StateOf(directory, /*nofollow=*/true).type;
+      if (stays && StateOf(directory, /*nofollow=*/false).type == v1::FILE_DIRECTORY &&
+          access(directory.c_str(), W_OK) == 0) {
+        break;
+      }
+      directory = DirectoryOf(directory);
+    }
+    return TemporaryIn(directory);
+  }
+
   absl::Status Stage(const v1::Effect& effect) {
-    Staged staged{&effect, StateOf(effect.path(), /*nofollow=*/true), ""};
-    if (staged.before.error != 0 && staged.before.error != ENOTDIR) {
-      errno = staged.before.error;
-      return Failed("look at", effect.path());
-    }
-    if (effect.type() == v1::FILE_DIRECTORY && staged.before.type == v1::FILE_ABSENT) {
-      if (mkdir(effect.path().c_str(), effect.mode() | 0700) != 0) return Failed("make the directory", effect.path());
-      changed_ = true;
-    }
-    if (effect.type() == v1::FILE_REGULAR && effect.link_to().empty() && !IsInPlace(effect, staged.before)) {
-      staged.temporary = TemporaryBeside(effect.path());
+    Staged staged{&effect, ""};
+    if (effect.type() == v1::FILE_REGULAR && effect.link_to().empty() &&
+        !IsInPlace(effect, StateOf(effect.path(), /*nofollow=*/true))) {
+      staged.temporary = TemporaryFor(effect.path());
       if (absl::Status status = store_.CopyBlob(FromProto(effect.digest()), staged.temporary, effect.mode());
           !status.ok()) {
-        staged.temporary.clear();
         return status;
       }
     }
@@ -92,40 +133,54 @@ class Restorer {
 
   absl::Status Place(Staged* staged) {
     const v1::Effect& effect = *staged->effect;
-    const char* const path = effect.path().c_str();
-    const v1::FileType before = staged->before.type;
+    const FileState before = StateOf(effect.path(), /*nofollow=*/true);
+    if (before.type == v1::FILE_DIRECTORY && effect.type() != v1::FILE_DIRECTORY) {
+      changed_ = true;
+      if (rmdir(effect.path().c_str()) != 0) return Failed("remove", effect.path());
+    }
     switch (effect.type()) {
       case v1::FILE_ABSENT:
-        if (before == v1::FILE_ABSENT) return absl::OkStatus();
+        if (before.type == v1::FILE_ABSENT || before.type == v1::FILE_DIRECTORY) return absl::OkStatus();
         changed_ = true;
-        if ((before == v1::FILE_DIRECTORY ? rmdir(path) : unlink(path)) != 0 && errno != ENOENT) {
-          return Failed("remove", effect.path());
-        }
+        if (unlink(effect.path().c_str()) != 0 && errno != ENOENT) return Failed("remove", effect.path());
         return absl::OkStatus();
       case v1::FILE_DIRECTORY:
-        if (before != v1::FILE_ABSENT && before != v1::FILE_DIRECTORY) return NotPossible(effect);
-        if ((effect.mode_set() || before == v1::FILE_ABSENT) && chmod(path, effect.mode()) != 0) {
-          return Failed("set the mode of", effect.path());
-        }
-        return absl::OkStatus();
+        return PlaceDirectory(effect, before);
       case v1::FILE_SYMLINK:
-        return PlaceByRename(effect, *staged,
+        return PlaceByRename(effect, before,
                              [&](const char* temporary) { return symlink(effect.target().c_str(), temporary); });
       case v1::FILE_REGULAR:
-        return PlaceFile(effect, staged);
+        return PlaceFile(effect, before, staged);
       default:
-        return PlaceByRename(effect, *staged, [&](const char* temporary) {
+        return PlaceByRename(effect, before, [&](const char* temporary) {
           const int made = mkfifo(temporary, effect.mode());
           return made == 0 ? chmod(temporary, effect.mode()) : made;  // The umask is the daemon's own.
         });
     }
   }
 
+  // Open to us until all that comes into it is there.
+  absl::Status PlaceDirectory(const v1::Effect& effect, const FileState& before) {
+    const char* const path = effect.path().c_str();
+    const uint32_t open = effect.mode() | S_IRWXU;
+    if (before.type == v1::FILE_DIRECTORY) {
+      if (!effect.mode_set() || ((before.stamp.mode & 07777) == effect.mode() && effect.mode() == open)) {
+        return absl::OkStatus();
+      }
+      if (chmod(path, open) != 0) return Failed("set the mode of", effect.path());
+    } else {
+      changed_ = true;
+      if (before.type != v1::FILE_ABSENT && unlink(path) != 0) return Failed("remove", effect.path());
+      if (mkdir(path, open) != 0) return Failed("make the directory", effect.path());
+    }
+    modes_.push_back(&effect);
+    return absl::OkStatus();
+  }
+
   template <typename Make>
-  absl::Status PlaceByRename(const v1::Effect& effect, const Staged& staged, Make make) {
-    if (effect.link_to().empty() && IsInPlace(effect, staged.before)) return absl::OkStatus();
-    if (staged.before.type == v1::FILE_DIRECTORY) return NotPossible(effect);
-    const std::string temporary = TemporaryBeside(effect.path());
+  absl::Status PlaceByRename(const v1::Effect& effect, const FileState& before, Make make) {
+    if (effect.link_to().empty() && IsInPlace(effect, before)) return absl::OkStatus();
+    const std::string temporary = TemporaryIn(DirectoryOf(effect.path()));
     if (make(temporary.c_str()) != 0) return Failed("make", effect.path());
     changed_ = true;
     if (rename(temporary.c_str(), effect.path().c_str()) != 0) {
@@ -137,33 +192,33 @@ class Restorer {
     return absl::OkStatus();
   }
 
-  absl::Status PlaceFile(const v1::Effect& effect, Staged* staged) {
+  absl::Status PlaceFile(const v1::Effect& effect, const FileState& before, Staged* staged) {
     const std::string& path = effect.path();
     if (!effect.link_to().empty()) {
-      struct stat ours;
-      struct stat other;
-      if (lstat(effect.link_to().c_str(), &other) != 0) return Failed("link to", effect.link_to());
-      const bool linked = lstat(path.c_str(), &ours) == 0 && ours.st_ino == other.st_ino && ours.st_dev == other.st_dev;
+      const FileState other = StateOf(effect.link_to(), /*nofollow=*/true);
+      if (other.type == v1::FILE_ABSENT) return Failed("link to", effect.link_to());
+      const bool linked =
+          before.type == v1::FILE_REGULAR && before.stamp.ino == other.stamp.ino && before.stamp.dev == other.stamp.dev;
       if (linked) return absl::OkStatus();  // rename would do nothing and leave the temporary name behind.
-      return PlaceByRename(effect, *staged,
+      return PlaceByRename(effect, before,
                            [&](const char* temporary) { return link(effect.link_to().c_str(), temporary); });
     }
-    if (staged->before.type == v1::FILE_DIRECTORY) return NotPossible(effect);
     const bool written = !staged->temporary.empty();
-    const bool keeps_mode = !effect.mode_set() && staged->before.type == v1::FILE_REGULAR;
-    const uint32_t mode = keeps_mode ? staged->before.stamp.mode & 07777 : effect.mode();
+    const bool keeps_mode = !effect.mode_set() && before.type == v1::FILE_REGULAR;
+    const uint32_t mode = keeps_mode ? before.stamp.mode & 07777 : effect.mode();
+    bool has_mode = before.type == v1::FILE_REGULAR && (before.stamp.mode & 07777) == mode;
     if (written) {
       changed_ = true;
-      if (effect.in_place() && staged->before.type == v1::FILE_REGULAR && staged->before.links > 1) {
+      if (effect.in_place() && before.type == v1::FILE_REGULAR && before.links > 1) {
         if (absl::Status status = WriteInto(staged->temporary, path); !status.ok()) return status;
       } else {
         if (chmod(staged->temporary.c_str(), mode) != 0) return Failed("set the mode of", path);
         if (rename(staged->temporary.c_str(), path.c_str()) != 0) return Failed("put in place", path);
         staged->temporary.clear();
+        has_mode = true;
       }
-    } else if ((staged->before.stamp.mode & 07777) != mode && chmod(path.c_str(), mode) != 0) {
-      return Failed("set the mode of", path);
     }
+    if (!has_mode && chmod(path.c_str(), mode) != 0) return Failed("set the mode of", path);
     if (effect.times_set()) {
       const timespec times[2] = {{0, UTIME_OMIT},
                                  {effect.mtime_ns() / 1'000'000'000, effect.mtime_ns() % 1'000'000'000}};
@@ -191,14 +246,12 @@ class Restorer {
     }
   }
 
-  static absl::Status NotPossible(const v1::Effect& effect) {
-    return absl::FailedPreconditionError(absl::StrCat(effect.path(), " is of another type than it should become"));
-  }
-
   const Untouched untouched_;
   Store& store_;
   bool& changed_;
+  absl::flat_hash_map<std::string, v1::FileType> becomes_;  // Each path's effect.
   std::vector<Staged> staged_;
+  std::vector<const v1::Effect*> modes_;  // Of directories, to be set when all is in place.
 };
 
 }  // namespace

@@ -162,5 +162,77 @@ TEST_CASE("Where the directory is missing, nothing is made") {
   CHECK(world.Names().empty());
 }
 
+TEST_CASE("A directory takes a file's place, and a link's, with what is in it") {
+  Restoring world;
+  world.files().Write("file", "old");
+  symlink("nowhere", world.Path("link").c_str());
+  world.Add("file", v1::FILE_DIRECTORY);
+  world.AddFile("file/inner", "content");
+  world.Add("link", v1::FILE_DIRECTORY);
+  world.AddFile("link/inner", "content");
+  REQUIRE(world.Do().ok());
+  CHECK(ReadAll(world.Path("file/inner")) == "content");
+  CHECK(ReadAll(world.Path("link/inner")) == "content");
+  CHECK(world.Names() == std::vector<std::string>{"file", "link"});
+}
+
+TEST_CASE("A file takes the place of a directory that the action has emptied") {
+  Restoring world;
+  mkdir(world.Path("place").c_str(), 0755);
+  world.files().Write("place/inner", "old");
+  world.Add("place/inner", v1::FILE_ABSENT);
+  world.AddFile("place", "content");
+  REQUIRE(world.Do().ok());
+  CHECK(ReadAll(world.Path("place")) == "content");
+}
+
+TEST_CASE("A directory with something else in it stays, and nothing is changed") {
+  Restoring world;
+  mkdir(world.Path("place").c_str(), 0755);
+  world.files().Write("place/stray", "old");
+  world.files().Write("first", "old");
+  world.AddFile("first", "new");
+  SECTION("where a file would come") { world.AddFile("place", "content"); }
+  SECTION("where it would go") { world.Add("place", v1::FILE_ABSENT); }
+  CHECK_FALSE(world.Do().ok());
+  CHECK_FALSE(world.changed());
+  CHECK(ReadAll(world.Path("first")) == "old");
+  CHECK(ReadAll(world.Path("place/stray")) == "old");
+  CHECK(world.Names() == std::vector<std::string>{"first", "place"});
+}
+
+TEST_CASE("A directory that is closed in the end is filled first") {
+  Restoring world;
+  world.Add("closed", v1::FILE_DIRECTORY)->set_mode(0555);
+  world.Add("closed/inner", v1::FILE_DIRECTORY)->set_mode(0500);
+  world.AddFile("closed/inner/file", "content");
+  REQUIRE(world.Do().ok());
+  CHECK(ReadAll(world.Path("closed/inner/file")) == "content");
+  CHECK(ModeOf(world.Path("closed")) == 0555);
+  CHECK(ModeOf(world.Path("closed/inner")) == 0500);
+  SECTION("also where it is there and closed") {
+    unlink(world.Path("closed/inner/file").c_str());
+    REQUIRE(world.Do().ok());
+    CHECK(ReadAll(world.Path("closed/inner/file")) == "content");
+    CHECK(ModeOf(world.Path("closed")) == 0555);
+  }
+  for (const char* name : {"closed", "closed/inner"}) chmod(world.Path(name).c_str(), 0755);
+}
+
+TEST_CASE("A file that was written after it was given another name has its content under both") {
+  Restoring world;
+  world.files().Write("file", "old");
+  world.AddFile("name", "new")->set_link_to(world.Path("file"));
+  world.AddFile("file", "new")->set_in_place(true);
+  REQUIRE(world.Do().ok());
+  CHECK(ReadAll(world.Path("file")) == "new");
+  CHECK(ReadAll(world.Path("name")) == "new");
+  struct stat one;
+  struct stat other;
+  REQUIRE(lstat(world.Path("file").c_str(), &one) == 0);
+  REQUIRE(lstat(world.Path("name").c_str(), &other) == 0);
+  CHECK(one.st_ino == other.st_ino);
+}
+
 }  // namespace
 }  // namespace ocpwatch
