@@ -211,6 +211,10 @@ int Build(const BuildOptions& options, const std::vector<std::string>& words) {
   Client* const client = beginning.client.get();
   SessionCall& call = *beginning.call;
   if (reply->has_reused()) {
+    // Whoever shares it goes on where the command would have left it.
+    if (reply->reused().has_input_offset()) {
+      lseek(STDIN_FILENO, static_cast<off_t>(reply->reused().input_offset()), SEEK_SET);
+    }
     Conclude(options, client, reply->reused().session_id(), reply->totals(), begun);
     EndLike({ChildEnd::kExited, reply->reused().exit_status(), ""});
   }

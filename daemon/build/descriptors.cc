@@ -21,12 +21,16 @@
 #include "daemon/build/process_state.h"
 #include "daemon/ingest/unique_fd.h"
 #include "daemon/session/path.h"
+#include "daemon/store/digest.h"
 
 namespace ocpwatch {
 
 namespace {
 
 using Kind = OpenDescriptor::Kind;
+
+// Of a file without a name, a here-document say, that is read to know it: 0.15 s.
+constexpr off_t kMaxNameless = off_t{256} << 20;
 
 Kind KindOf(mode_t mode, dev_t rdev) {
   if (S_ISREG(mode)) return Kind::kFile;
@@ -185,6 +189,24 @@ std::vector<OpenDescriptor> AfterActions(std::vector<OpenDescriptor> open, const
   return open;
 }
 
+bool NameNameless(int32_t pid, std::vector<OpenDescriptor>* open) {
+  for (OpenDescriptor& descriptor : *open) {
+    if (descriptor.kind != Kind::kFile || !descriptor.readable() || descriptor.source_fd < 0) continue;
+    struct stat status;
+    if (stat(descriptor.path.c_str(), &status) == 0 && status.st_ino == descriptor.ino &&
+        status.st_dev == descriptor.dev) {
+      continue;
+    }
+    const std::string link = absl::StrCat("/proc/", pid, "/fd/", descriptor.source_fd);
+    if (stat(link.c_str(), &status) != 0 || status.st_size > kMaxNameless) return false;
+    const UniqueFd file(::open(link.c_str(), O_RDONLY | O_CLOEXEC));
+    const absl::StatusOr<Digest> digest = DigestOfFile(file.get());
+    if (!digest.ok()) return false;
+    descriptor.path = absl::StrCat("sha256:", Hex(*digest));
+  }
+  return true;
+}
+
 std::optional<DescriptorName> DescriptorNamed(std::string_view name, int32_t pid) {
   constexpr std::string_view kStandard[] = {"/dev/stdin", "/dev/stdout", "/dev/stderr"};
   for (int32_t fd = 0; fd < 3; ++fd) {
@@ -214,7 +236,7 @@ void Describe(const std::vector<OpenDescriptor>& open, v1::Fingerprint* key) {
     if (descriptor.fd > STDERR_FILENO && !stands_alone && !(has_twin && same->fd <= STDERR_FILENO)) continue;
     v1::Fingerprint::Inherited& inherited = *key->add_inherited();
     inherited.set_fd(descriptor.fd);
-    inherited.set_kind(NameOf(descriptor.kind));
+    inherited.set_kind(descriptor.shared ? "shared file" : NameOf(descriptor.kind));
     // Where words go makes no difference to whoever can only write them.
     const bool read = descriptor.readable() || descriptor.kind == Kind::kDirectory;
     if (read) inherited.set_path(descriptor.path);

@@ -24,10 +24,11 @@ struct OpenDescriptor {
   Kind kind = Kind::kOther;
   uint64_t dev = 0;
   uint64_t ino = 0;  // Of a terminal its device number.
-  std::string path;  // Of files and directories.
+  std::string path;  // Of files and directories. Of a file without a name what Fingerprint.Inherited says of it.
   uint64_t offset = 0;
   uint32_t flags = 0;  // As in open(2).
   bool close_on_exec = false;
+  bool shared = false;  // A file that whoever starts the program reads on from.
 
   bool readable() const { return (flags & 3) != 1; }
   bool writable() const { return (flags & 3) != 0; }
@@ -44,6 +45,10 @@ std::vector<OpenDescriptor> AfterExec(int32_t pid, std::vector<OpenDescriptor> o
 // What posix_spawn's child has before its exec.
 std::vector<OpenDescriptor> AfterActions(std::vector<OpenDescriptor> open, const std::vector<SpawnAction>& actions,
                                          const std::string& cwd);
+
+// Gives those that are open for reading and have lost their names, or never had one, the digest of their content for
+// one. False if that cannot be had.
+bool NameNameless(int32_t pid, std::vector<OpenDescriptor>* open);
 
 // A path that names an open descriptor: "/dev/stdin", "/dev/fd/3", "/proc/self/fd/3". `own`: of process `pid`.
 struct DescriptorName {

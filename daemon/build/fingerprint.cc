@@ -112,6 +112,16 @@ std::string DifferenceOf(const v1::Fingerprint& now, const v1::Fingerprint& then
   what->clear();
   *reason = v1::Decision::REASON_OTHER;
   if (now.umask() != then.umask()) return "the umask differs";
+  if (!std::equal(now.attributes().begin(), now.attributes().end(), then.attributes().begin(),
+                  then.attributes().end())) {
+    for (const std::string& line : now.attributes()) {
+      const auto& old_lines = then.attributes();
+      if (std::find(old_lines.begin(), old_lines.end(), line) == old_lines.end()) {
+        return absl::StrCat("a limit or another attribute of the process differs: ", Quoted(line));
+      }
+    }
+    return "a limit or another attribute of the process differs";
+  }
   if (FingerprintOf(now) != FingerprintOf(then)) return "its standard input, output or error is of another kind";
   *reason = v1::Decision::REASON_NONE;
   return "";

@@ -169,6 +169,14 @@ bool Present::IsFinal(const v1::ActionRecord& record, const std::string& path) {
     // One that leads to a directory means something else than none: `ln -sf a link` makes link/a then.
     return state.target == effect->target() && State(path, /*nofollow=*/false).type != v1::FILE_DIRECTORY;
   }
+  if (effect->mode_set() && (state.stamp.mode & 07777) != effect->mode() && state.type != v1::FILE_ABSENT) return false;
+  if (state.type == v1::FILE_DIRECTORY && effect->mode_set()) {
+    // What somebody else has laid in a directory of its own goes away where it is made anew.
+    const absl::flat_hash_set<std::string> own = OwnPaths(record);
+    const Listing listing = List(path);
+    return std::all_of(listing.begin(), listing.end(),
+                       [&](const ListedName& entry) { return own.contains(absl::StrCat(path, "/", entry.name)); });
+  }
   return state.type != v1::FILE_REGULAR || DigestNow(path, state) == FromProto(effect->digest());
 }
 

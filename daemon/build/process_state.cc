@@ -1,12 +1,16 @@
 #include "daemon/build/process_state.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "daemon/ingest/unique_fd.h"
 
 namespace ocpwatch {
@@ -37,6 +41,36 @@ std::optional<uint32_t> UmaskOf(int32_t pid) {
   const auto value = NumberAfter(ReadProc(absl::StrCat("/proc/", pid, "/status")), "Umask:", 8);
   if (!value.has_value()) return std::nullopt;
   return static_cast<uint32_t>(*value);
+}
+
+std::vector<std::string> AttributesOf(int32_t pid) {
+  constexpr absl::string_view kFields[] = {"Uid:", "Gid:", "Groups:", "Cpus_allowed:"};
+  std::vector<std::string> attributes;
+  const std::string folder = absl::StrCat("/proc/", pid);
+  const std::string status = ReadProc(folder + "/status");
+  for (const absl::string_view line : absl::StrSplit(status, '\n')) {
+    for (const absl::string_view field : kFields) {
+      if (absl::StartsWith(line, field)) attributes.emplace_back(line);
+    }
+  }
+  // Those two the client of a session may set otherwise for itself.
+  constexpr uint64_t kOfClient = uint64_t{1} << (SIGPIPE - 1) | uint64_t{1} << (SIGCHLD - 1);
+  const uint64_t ignored = NumberAfter(status, "SigIgn:", 16).value_or(0) & ~kOfClient;
+  attributes.push_back(absl::StrCat("ignored signals: ", absl::Hex(ignored)));
+  // "Max open files            1024                 524288               files", with a line of titles before them.
+  const std::string limits = ReadProc(folder + "/limits");
+  for (const absl::string_view line : absl::StrSplit(limits, '\n')) {
+    if (absl::StartsWith(line, "Max ")) attributes.emplace_back(line);
+  }
+  attributes.push_back("personality: " + ReadProc(folder + "/personality"));
+  return attributes;
+}
+
+std::optional<uint64_t> OffsetOf(int32_t pid, int32_t fd, uint64_t dev, uint64_t ino) {
+  struct stat status;
+  if (stat(absl::StrCat("/proc/", pid, "/fd/", fd).c_str(), &status) != 0) return std::nullopt;
+  if (status.st_dev != dev || status.st_ino != ino) return std::nullopt;
+  return NumberAfter(ReadProc(absl::StrCat("/proc/", pid, "/fdinfo/", fd)), "pos:", 10);
 }
 
 bool GoesOn(int32_t pid) {

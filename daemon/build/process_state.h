@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace ocpwatch {
 
@@ -20,6 +21,13 @@ std::optional<uint64_t> NumberAfter(const std::string& text, std::string_view fi
 std::optional<uint64_t> BytesWritten(int32_t pid);
 
 std::optional<uint32_t> UmaskOf(int32_t pid);
+
+// What a program inherits besides, and may look at: user and groups, ignored signals (but SIGPIPE and SIGCHLD), the
+// processors that it may use, its limits and its personality, as the lines that say so. Not how nice it is.
+std::vector<std::string> AttributesOf(int32_t pid);
+
+// How far its descriptor is in the file of that number; nothing if it is not open, or something else.
+std::optional<uint64_t> OffsetOf(int32_t pid, int32_t fd, uint64_t dev, uint64_t ino);
 
 // False if it is stopped by a signal or a debugger, or has ended.
 bool GoesOn(int32_t pid);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "daemon/build/process_state.h"
 #include "daemon/build/recorder_impl.h"
 #include "daemon/session/path.h"
 
@@ -70,7 +71,8 @@ BuildRecorder::Impl::Impl(BuildSetup setup)
       running_(setup_.neighbours->running),
       session_(intents_.Join()),
       store_use_(store_.Use()),
-      ignored_environment_(setup_.configuration) {
+      ignored_environment_(setup_.configuration),
+      client_attributes_(AttributesOf(setup_.start.client_pid())) {
   for (const uint32_t op : setup_.header.ops()) ops_.push_back(static_cast<v1::Op>(op));
 }
 
@@ -202,7 +204,8 @@ void BuildRecorder::Impl::OnImage(Scope* scope, const v1::Proc& proc, FollowedMo
   }
   // A file as standard input is read from there on; it is not seen whether it is.
   for (const OpenDescriptor& open : scope->start.open) {
-    if (open.kind == OpenDescriptor::Kind::kFile && open.readable() && !open.path.empty() && Counts(scope, open.path)) {
+    const bool named = !open.path.empty() && open.path.front() == '/';
+    if (open.kind == OpenDescriptor::Kind::kFile && open.readable() && named && Counts(scope, open.path)) {
       ObserveNow(scope, model.trace.Intern(open.path), /*nofollow=*/false, kContent, model.trace);
     }
   }

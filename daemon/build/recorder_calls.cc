@@ -17,6 +17,19 @@ FileStamp StampOf(const v1::FileStat& stat) {
   return {stat.dev(), stat.ino(), stat.mode(), stat.size(), stat.mtime_ns(), stat.ctime_ns()};
 }
 
+// A shell opens it at its start only to close it again.
+constexpr std::string_view kTerminal = "/dev/tty";
+bool OnlyChecksTerminal(const v1::AfterCall& call) {
+  return (call.flags() & O_ACCMODE) == O_RDWR && (call.flags() & O_NONBLOCK) != 0;
+}
+
+// Programs that write the time into what they make that fstat says of what they read.
+constexpr std::string_view kTakeTimes[] = {"gzip", "pigz"};
+bool TakesTimes(std::string_view executable) {
+  const std::string_view name = executable.substr(executable.rfind('/') + 1);
+  return std::find(std::begin(kTakeTimes), std::end(kTakeTimes), name) != std::end(kTakeTimes);
+}
+
 bool IsDirectoryOpen(const v1::AfterCall& call) {
   return (call.flags() & O_DIRECTORY) != 0 || (call.has_stat() && S_ISDIR(call.stat().mode()));
 }
@@ -46,9 +59,9 @@ void BuildRecorder::Impl::OnInheritedUse(Scope* scope, uint32_t number, int32_t 
   if (process == nullptr) return;
   const Descriptor* const opened = process->descriptors.Find(fd);
   // A file: its open says all. What has been opened by the name of a descriptor is that descriptor.
-  const bool by_name = opened != nullptr && opened->path != kNoPath &&
-                       DescriptorNamed(model.trace.Path(opened->path), process->pid).has_value();
-  if (opened != nullptr && !by_name) return;
+  const std::string& path = opened == nullptr || opened->path == kNoPath ? "" : model.trace.Path(opened->path);
+  if (path == kTerminal) return TaintUp(scope, v1::Decision::REASON_TERMINAL, "it used the terminal", path);
+  if (opened != nullptr && !DescriptorNamed(path, process->pid).has_value()) return;
   OpenDescriptor used;
   bool known = false;
   using Kind = OpenDescriptor::Kind;
@@ -102,9 +115,21 @@ void BuildRecorder::Impl::TaintUsers(Scope* scope, const OpenDescriptor* used, b
   }
 }
 
-void BuildRecorder::Impl::OnOpenedByDescriptor(Scope* scope, const v1::AfterCall& call, const DescriptorName& name) {
+void BuildRecorder::Impl::OnOpenedByDescriptor(Scope* scope, const v1::AfterCall& call, const DescriptorName& name,
+                                               const Process& process, const Trace& trace) {
   if (!name.own) {
     return TaintUp(scope, v1::Decision::REASON_OTHER, "it opened what another process had open", call.path());
+  }
+  const bool writes = (call.flags() & O_ACCMODE) != O_RDONLY;
+  if (const Descriptor* const own = process.descriptors.Find(name.fd); own != nullptr && own->path != kNoPath) {
+    // Opened once more, perhaps for what it was not open for (O_PATH).
+    if (!Counts(scope, trace.Path(own->path))) return;
+    if (writes && !own->writable) {
+      return TaintUp(scope, v1::Decision::REASON_UNSEEN, "it opened a file for writing by its descriptor",
+                     trace.Path(own->path));
+    }
+    if (!writes) ObserveNow(scope, own->path, /*nofollow=*/false, kContent, trace);
+    return;
   }
   const auto& open = scope->start.open;
   const auto first =
@@ -112,7 +137,7 @@ void BuildRecorder::Impl::OnOpenedByDescriptor(Scope* scope, const v1::AfterCall
   if (!call.has_stat() && first == open.end()) return;  // Its own.
   const OpenDescriptor used = call.has_stat() ? FromStat(call.stat()) : *first;
   if (used.kind == OpenDescriptor::Kind::kNull || used.kind == OpenDescriptor::Kind::kDirectory) return;
-  TaintUsers(scope, &used, (call.flags() & O_ACCMODE) != O_WRONLY, name.fd);
+  TaintUsers(scope, &used, !writes || (call.flags() & O_ACCMODE) == O_RDWR, name.fd);
 }
 
 void BuildRecorder::Impl::OnAfter(Scope* scope, const v1::Frame& frame, const Applied& applied, FollowedModel model) {
@@ -167,8 +192,9 @@ void BuildRecorder::Impl::OnAfter(Scope* scope, const v1::Frame& frame, const Ap
     before = std::move(waiting->second);
     befores_.erase(waiting);
   }
-  const PathId path =
-      looked_before && before.path != kNoPath ? before.path : Physical(applied.path, call.path(), call.fd(), &trace);
+  const PathId path = looked_before && before.path != kNoPath
+                          ? before.path
+                          : Physical(scope, applied.path, call.path(), call.fd(), frame.process(), model);
   if ((op == v1::OP_LINK || op == v1::OP_RENAME) && call.error() == 0 &&
       (path == kNoPath || !Counts(scope, trace.Path(path)))) {
     // Something without a name gets one (O_TMPFILE, /proc/self/fd/3), or comes from where nothing counts.
@@ -189,7 +215,10 @@ void BuildRecorder::Impl::OnAfter(Scope* scope, const v1::Frame& frame, const Ap
   if (opens && call.error() == 0) {
     const Process* const process = model.tracker.processes().Find(frame.process());
     const auto name = DescriptorNamed(trace.Path(path), process != nullptr ? process->pid : 0);
-    if (name.has_value()) return OnOpenedByDescriptor(scope, call, *name);
+    if (name.has_value() && process != nullptr) return OnOpenedByDescriptor(scope, call, *name, *process, trace);
+  }
+  if (opens && trace.Path(path) == kTerminal && !OnlyChecksTerminal(call)) {
+    return TaintUp(scope, v1::Decision::REASON_TERMINAL, "it used the terminal", trace.Path(path));
   }
   if (!Counts(scope, trace.Path(path))) return;
 
@@ -224,10 +253,16 @@ void BuildRecorder::Impl::OnAfter(Scope* scope, const v1::Frame& frame, const Ap
     case v1::OP_STAT: {
       if (call.path().empty()) {
         // Of what it has opened: besides the content its mode counts, which a copy may be given.
+        const bool takes_times = TakesTimes(trace.Find(scope->command)->executable);
         for (Scope* above = scope; above != nullptr; above = above->parent) {
           const auto opened = above->seen.find(Scope::Key(path, /*nofollow=*/false));
           if (opened == above->seen.end()) return;
-          if ((opened->second.weight & kContent) != 0) opened->second.weight |= kMode;
+          if ((opened->second.weight & kContent) != 0) {
+            opened->second.weight |= kMode;
+          } else if (!above->changed.contains(path)) {
+            opened->second.weight |= kStatus;  // Opened only to be looked at (O_PATH).
+          }
+          if (takes_times && above == scope) opened->second.weight |= kTimes;
         }
         return;
       }
@@ -250,6 +285,9 @@ void BuildRecorder::Impl::OnAfter(Scope* scope, const v1::Frame& frame, const Ap
     case v1::OP_ACCESS:
       return ObserveNow(scope, path, nofollow, kMode, trace);
     case v1::OP_GET_XATTR:
+      if (call.result() > 0) {
+        TaintUp(scope, v1::Decision::REASON_OTHER, "it read extended attributes", trace.Path(path));
+      }
       return ObserveNow(scope, path, nofollow, kContent | kMode, trace);
     case v1::OP_LIST:
     case v1::OP_OPEN_DIR:
@@ -279,7 +317,7 @@ void BuildRecorder::Impl::OnAfter(Scope* scope, const v1::Frame& frame, const Ap
       seen.type = state.type;
       seen.stamp = state.stamp;
       seen.error = state.error;
-      if (const std::string real = RealPath(name); real != name) seen.target = real;
+      if (state.type == v1::FILE_DIRECTORY) seen.target = RealPath(name);
       return Observe(scope, path, /*nofollow=*/false, std::move(seen), trace);
     }
     case v1::OP_TEMP_NAME:

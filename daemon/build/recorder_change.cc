@@ -19,8 +19,8 @@ namespace {
 
 // A directory with more below it than this is not followed when it is renamed.
 constexpr size_t kMaxTree = 100'000;
-// A file's time that is as new as this was not set to be something else than now.
-constexpr int64_t kNowNs = 2'000'000'000;
+// The kernel's clock for files stands still for up to a jiffy, 10 ms at most.
+constexpr int64_t kClockStepNs = 10'000'000;
 
 bool Writes(uint32_t flags) { return (flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC)) != 0; }
 
@@ -39,11 +39,11 @@ bool ListTree(const std::string& directory, const std::string& below, std::vecto
   return true;
 }
 
-// A regular file as we would make it: ours, and without extended attributes.
+// As we would make it: ours, and without extended attributes.
 bool IsPlain(const std::string& path) {
   struct stat status;
-  return lstat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) && status.st_uid == geteuid() &&
-         status.st_gid == getegid() && llistxattr(path.c_str(), nullptr, 0) <= 0;
+  return lstat(path.c_str(), &status) == 0 && status.st_uid == geteuid() && status.st_gid == getegid() &&
+         llistxattr(path.c_str(), nullptr, 0) <= 0;
 }
 
 }  // namespace
@@ -115,8 +115,9 @@ void BuildRecorder::Impl::BeforeChange(Scope* scope, v1::Op op, const v1::Before
                                        FollowedModel model) {
   Before before;
   Trace& trace = model.trace;
-  before.path = Physical(last_applied_.path, call.path(), call.fd(), &trace);
-  before.path2 = last_applied_.path2;
+  before.path = Physical(scope, last_applied_.path, call.path(), call.fd(), process, model);
+  before.path2 = Physical(scope, last_applied_.path2, call.path2(), call.fd2(), process, model);
+  before.time_ns = absl::GetCurrentTimeNanos();
   const auto through_links = [&](PathId path) {
     const FileState link = StateOf(trace.Path(path), /*nofollow=*/true);
     if (link.type != v1::FILE_SYMLINK) return path;
@@ -163,6 +164,7 @@ void BuildRecorder::Impl::BeforeChange(Scope* scope, v1::Op op, const v1::Before
                            before.state.type != v1::FILE_DIRECTORY && (call.flags() & RENAME_NOREPLACE) == 0);
       if (before.state.type == v1::FILE_DIRECTORY && before.path != kNoPath) {
         const std::string directory = trace.Path(before.path);
+        TaintUsersOf(scope, directory, model);
         if (!ListTree(directory, "", &before.tree)) {
           TaintUp(scope, v1::Decision::REASON_OTHER, "it renamed a very large directory", directory);
         }
@@ -204,16 +206,69 @@ void BuildRecorder::Impl::TakeChange(Scope* scope, PathId path, const Change& ch
     const auto [found, fresh] = above->changed.try_emplace(path, change);
     Change& known = found->second;
     if (!fresh) {
-      known.mode_set = known.mode_set || change.mode_set;
-      known.times_set = change.times_set;
+      // It was there, and went away before it was made anew.
+      known.mode_set = known.mode_set || change.mode_set || change.made_anew;
+      if (!change.keeps_times) known.times_set = change.times_set;
       // Made anew once, it is no longer the file that others have under another name.
+      if (!change.in_place) known.linked_from = change.linked_from;
       known.in_place = known.in_place && change.in_place;
-      known.linked_from = change.linked_from;
       known.is_directory = change.is_directory;
+    }
+    if (change.moved_from != kNoPath) {
+      const auto source = above->changed.find(change.moved_from);
+      known.times_set = source == above->changed.end() || source->second.times_set;
     }
     if (!known.is_directory || fresh) known.order = ++order_;
     if (fresh) known.first = known.order;
-    if (change.is_directory && change.mode_set && !change.in_place) above->made_directories.insert(path);
+    if (change.in_place) continue;
+    if (change.is_directory && change.mode_set) {
+      above->made_directories.insert(path);
+    } else {
+      above->made_directories.erase(path);
+    }
+    if (change.is_link) {
+      above->made_links.insert(path);
+    } else {
+      above->made_links.erase(path);
+    }
+  }
+  if (!change.in_place) real_paths_.clear();
+}
+
+void BuildRecorder::Impl::ChangeOtherNames(Scope* scope, PathId path, const FileState& before, const Change& change,
+                                           Trace* trace) {
+  if (!change.in_place || before.type != v1::FILE_REGULAR || before.links < 2) return;
+  const auto is_it = [&](PathId other) {
+    const FileState state = StateOf(trace->Path(other), /*nofollow=*/true);
+    return state.type == v1::FILE_REGULAR && state.stamp.ino == before.stamp.ino && state.stamp.dev == before.stamp.dev;
+  };
+  if (const auto source = LinkedFrom(*scope, path); source.has_value() && *source != path && is_it(*source)) {
+    TakeChange(scope, *source, change, trace);
+  }
+  for (Scope* above = scope; above != nullptr; above = above->parent) {
+    const auto known = above->changed.find(path);
+    if (known == above->changed.end() || known->second.in_place)
+      continue;  // All its names are changed by restoring one.
+    const auto names = std::count_if(above->changed.begin(), above->changed.end(),
+                                     [&](const auto& changed) { return is_it(changed.first); });
+    if (static_cast<uint64_t>(names) < before.links) {
+      above->Taint(v1::Decision::REASON_OTHER, "it wrote into a file that has other names", trace->Path(path));
+    }
+  }
+}
+
+void BuildRecorder::Impl::TaintUsersOf(Scope* mover, const std::string& directory, FollowedModel model) {
+  const auto within = [&](PathId path) {
+    const std::string& name = path == kNoPath ? "" : model.trace.Path(path);
+    return name.starts_with(directory) && (name.size() == directory.size() || name[directory.size()] == '/');
+  };
+  for (const Process* process : model.tracker.processes().InOrder()) {
+    if (process->ended) continue;
+    bool uses = within(process->cwd);
+    process->descriptors.ForEach([&](int32_t, const Descriptor& open) { uses = uses || within(open.path); });
+    if (!uses) continue;
+    TaintUp(mover, v1::Decision::REASON_OTHER, "it renamed a directory that was in use", directory);
+    TaintUp(ScopeOf(process->command), v1::Decision::REASON_OTHER, "its directory was renamed", directory);
   }
 }
 
@@ -233,18 +288,21 @@ void BuildRecorder::Impl::AfterChange(Scope* scope, v1::Op op, const v1::AfterCa
   switch (op) {
     case v1::OP_OPEN:
     case v1::OP_REOPEN:
-      change.mode_set = !was_there;
+      // One that was there would have kept its mode, had it been emptied.
+      change.whole = (call.flags() & O_TRUNC) != 0;
+      change.mode_set = !was_there && (!change.whole || (call.flags() & O_EXCL) != 0);
+      change.made_anew = !was_there;
       change.in_place = was_there;
       change.made_mode = before.made_mode;
-      change.whole = (call.flags() & O_TRUNC) != 0;
-      return MarkChanged(scope, before.path, change, &trace);
+      break;
     case v1::OP_MKDIR:
       change.mode_set = change.is_directory = true;
       return MarkChanged(scope, before.path, change, &trace);
     case v1::OP_MKNOD:
     case v1::OP_SYMLINK:
       change.mode_set = true;
-      return MarkChanged(scope, before.path, change, &trace);
+      change.is_link = op == v1::OP_SYMLINK;
+      break;
     case v1::OP_UNLINK:
     case v1::OP_RMDIR: {
       // The look and the removal by one process, and nothing else: see v1::Observation.idle_look.
@@ -255,9 +313,7 @@ void BuildRecorder::Impl::AfterChange(Scope* scope, v1::Op op, const v1::AfterCa
         }
       }
       change.whole = true;
-      MarkChanged(scope, before.path, change, &trace);
-      for (Scope* above = scope; above != nullptr; above = above->parent) above->made_directories.erase(before.path);
-      return;
+      break;
     }
     case v1::OP_RENAME: {
       const bool exchange = (call.flags() & RENAME_EXCHANGE) != 0;
@@ -270,15 +326,15 @@ void BuildRecorder::Impl::AfterChange(Scope* scope, v1::Op op, const v1::AfterCa
         change.linked_from = LinkedFrom(*scope, before.path).value_or(before.path);
         return MarkChanged(scope, before.path2, change, &trace);
       }
-      // The content moved as it was, so its times did too.
-      const bool recent = absl::GetCurrentTimeNanos() - before.state.stamp.mtime_ns < kNowNs;
       Change gone;
       Change come;
       come.mode_set = true;
       come.whole = true;
       come.linked_from = LinkedFrom(*scope, before.path).value_or(kNoPath);
       come.is_directory = directory;
-      come.times_set = !recent && before.state.type == v1::FILE_REGULAR;
+      come.is_link = before.state.type == v1::FILE_SYMLINK;
+      // The content moved as it was, so its times did too.
+      if (before.state.type == v1::FILE_REGULAR) come.moved_from = before.path;
       const std::string from = trace.Path(before.path);
       const std::string to = before.path2 == kNoPath ? "" : trace.Path(before.path2);
       MarkChanged(scope, before.path2, come, &trace);
@@ -286,23 +342,35 @@ void BuildRecorder::Impl::AfterChange(Scope* scope, v1::Op op, const v1::AfterCa
         const PathId path = trace.Intern(to + below);
         Change moved;
         moved.mode_set = true;
-        moved.is_directory = StateOf(to + below, true).type == v1::FILE_DIRECTORY;
+        const v1::FileType type = StateOf(to + below, /*nofollow=*/true).type;
+        moved.is_directory = type == v1::FILE_DIRECTORY;
+        moved.is_link = type == v1::FILE_SYMLINK;
+        if (type == v1::FILE_REGULAR) moved.moved_from = trace.Intern(from + below);
         MarkChanged(scope, path, moved, &trace);
       }
       for (auto below = before.tree.rbegin(); below != before.tree.rend(); ++below) {
         MarkChanged(scope, trace.Intern(from + *below), gone, &trace);
       }
-      MarkChanged(scope, before.path, gone, &trace);
-      for (Scope* above = scope; above != nullptr; above = above->parent) above->made_directories.erase(before.path);
-      return;
+      return MarkChanged(scope, before.path, gone, &trace);
     }
     case v1::OP_LINK:
       change.mode_set = true;
       change.linked_from = before.path;
+      change.is_link = before.state.type == v1::FILE_SYMLINK;
       return MarkChanged(scope, before.path2, change, &trace);
+    case v1::OP_CHOWN:
+    case v1::OP_SET_XATTR:
+      // `cp -p` gives its copy the owner that it has, and an access list that says what its mode says.
+      if (before.path == kNoPath || !IsPlain(trace.Path(before.path))) {
+        return TaintUp(scope, v1::Decision::REASON_OTHER, "it changed an owner or an extended attribute",
+                       before.path == kNoPath ? "" : trace.Path(before.path));
+      }
+      if (before.state.type == v1::FILE_SYMLINK) return;
+      [[fallthrough]];
     case v1::OP_CHMOD:
       change.mode_set = true;
       change.in_place = true;
+      change.keeps_times = true;
       change.is_directory = before.state.type == v1::FILE_DIRECTORY;
       if (change.is_directory) {
         // Its mode is an effect; it was not made here.
@@ -315,31 +383,24 @@ void BuildRecorder::Impl::AfterChange(Scope* scope, v1::Op op, const v1::AfterCa
         }
         return;
       }
-      return MarkChanged(scope, before.path, change, &trace);
+      break;
     case v1::OP_UTIMES: {
       const FileState now = StateOf(trace.Path(before.path), (call.flags() & AT_SYMLINK_NOFOLLOW) != 0);
       if (now.type == v1::FILE_DIRECTORY) return;  // Times of directories are nobody's input.
       change.in_place = true;
+      // To something else than now.
       change.times_set =
-          absl::GetCurrentTimeNanos() - now.stamp.mtime_ns > kNowNs || now.stamp.mtime_ns > absl::GetCurrentTimeNanos();
-      return MarkChanged(scope, before.path, change, &trace);
+          now.stamp.mtime_ns < before.time_ns - kClockStepNs || now.stamp.mtime_ns > absl::GetCurrentTimeNanos();
+      break;
     }
-    case v1::OP_CHOWN:
-    case v1::OP_SET_XATTR:
-      // `cp -p` gives its copy the owner that it has, and an access list that says what its mode says.
-      if (before.path != kNoPath && IsPlain(trace.Path(before.path))) {
-        change.mode_set = true;
-        change.in_place = true;
-        return MarkChanged(scope, before.path, change, &trace);
-      }
-      return TaintUp(scope, v1::Decision::REASON_OTHER, "it changed an owner or an extended attribute",
-                     before.path == kNoPath ? "" : trace.Path(before.path));
     case v1::OP_TRUNCATE:
       change.in_place = true;
-      return MarkChanged(scope, before.path, change, &trace);
+      break;
     default:
       return;
   }
+  ChangeOtherNames(scope, before.path, before.state, change, &trace);
+  MarkChanged(scope, before.path, change, &trace);
 }
 
 }  // namespace ocpwatch

@@ -1,8 +1,12 @@
 // A command has ended: what it was becomes a record.
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "daemon/build/process_state.h"
 #include "daemon/build/recorder_impl.h"
 #include "daemon/ingest/ingest_target.h"
 
@@ -90,12 +94,40 @@ void BuildRecorder::Impl::End(Scope* scope, FollowedModel model, Decisions* deci
   scopes_.erase(scope->command);
 }
 
+void BuildRecorder::Impl::CarryTimes(const Scope& scope) {
+  if (scope.commands > 1) return;
+  for (const auto& [key, value] : scope.seen) {
+    if ((value.weight & kTimes) == 0 || value.type != v1::FILE_REGULAR) continue;
+    for (Scope* above = scope.parent; above != nullptr; above = above->parent) {
+      const auto found = above->seen.find(key);
+      if (found == above->seen.end()) break;
+      if (found->second.stamp == value.stamp) found->second.weight |= kTimesBelow;
+    }
+  }
+}
+
+void BuildRecorder::Impl::CheckInputs(Scope* scope, v1::ActionRecord* record) {
+  for (const SharedInput& input : scope->start.inputs) {
+    const std::optional<uint64_t> now = OffsetOf(input.holder, input.holder_fd, input.dev, input.ino);
+    if (!now.has_value() || *now == input.offset) continue;  // Or nobody has it any more.
+    if (scope->parent == nullptr && input.fd == STDIN_FILENO) {
+      record->set_input_offset(*now);
+    } else {
+      scope->Taint(
+          v1::Decision::REASON_TERMINAL,
+          absl::StrCat("it read from a file that what started it reads on from ", "(descriptor ", input.fd, ")"));
+    }
+  }
+}
+
 bool BuildRecorder::Impl::MakeRecord(Scope* scope, FollowedModel model, v1::ActionRecord* record) {
   // The program that its process ended as says how it ended.
   const Command* last = model.trace.Find(scope->command);
   const Process* const process = model.tracker.processes().Find(scope->process);
   if (last->end == v1::END_EXEC && process != nullptr) last = model.trace.Find(process->command);
   AddOutputs(scope, record);
+  CarryTimes(*scope);
+  CheckInputs(scope, record);
   if (last == nullptr || last->end != v1::END_EXIT) {
     const bool signal = last != nullptr && last->end == v1::END_SIGNAL;
     TaintUp(scope, signal ? v1::Decision::REASON_SIGNAL : v1::Decision::REASON_UNSEEN,
@@ -198,8 +230,9 @@ void BuildRecorder::Impl::AddObservations(Scope* scope, const Trace& trace, v1::
     // A directory's time is made by whoever makes something in it.
     const bool own_time = value->type == v1::FILE_DIRECTORY && filled.contains(path);
     const bool remade = changed && change->second.whole && !halfway;
-    observation.set_times((value->weight & kTimes) != 0 && !remade &&
-                          ((halfway && !own_time) || (scope->commands == 1 && value->type == v1::FILE_REGULAR)));
+    const bool regular = value->type == v1::FILE_REGULAR;
+    const bool of_leaf = regular && (value->weight & (scope->commands == 1 ? kTimes | kTimesBelow : kTimesBelow)) != 0;
+    observation.set_times(!remade && (of_leaf || (halfway && !own_time && (value->weight & kTimes) != 0)));
     if (observation.times()) observation.set_mtime_ns(value->stamp.mtime_ns);
     if (value->type != v1::FILE_REGULAR) continue;
     observation.set_content((value->weight & kContent) != 0);
@@ -233,6 +266,10 @@ void BuildRecorder::Impl::AddEffects(Scope* scope, const Trace& trace, v1::Actio
       return seen == scope->seen.end() || (seen->second.type == v1::FILE_ABSENT && !seen->second.replaced);
     };
     if (state.type == v1::FILE_ABSENT && sure_absent(link) && sure_absent(followed)) continue;  // It came and went.
+    if (state.type == v1::FILE_OTHER && !S_ISFIFO(state.stamp.mode)) {
+      scope->Taint(v1::Decision::REASON_OTHER, "it made a socket or a device", path);
+      return;
+    }
     v1::Effect effect;
     effect.set_path(path);
     effect.set_type(state.type);
@@ -249,7 +286,8 @@ void BuildRecorder::Impl::AddEffects(Scope* scope, const Trace& trace, v1::Actio
       if (state.links > 1) {
         std::string& first = inodes[{state.stamp.dev, state.stamp.ino}];
         if (!first.empty()) {
-          effect.set_link_to(first);
+          // What was written in place is the file, and a name that was made for it is not.
+          if (!change->in_place) effect.set_link_to(first);
         } else if (change->linked_from != kNoPath) {
           const FileState source = StateOf(trace.Path(change->linked_from), /*nofollow=*/true);
           if (source.type == v1::FILE_REGULAR && source.stamp.ino == state.stamp.ino) {

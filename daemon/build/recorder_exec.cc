@@ -65,6 +65,36 @@ bool BuildRecorder::Impl::NeverReused(const std::string& executable) const {
   return std::find(never.begin(), never.end(), name) != never.end();
 }
 
+std::vector<std::string> BuildRecorder::Impl::AttributesBelow(int32_t pid) {
+  std::vector<std::string> attributes = AttributesOf(pid);
+  std::erase_if(attributes, [&](const std::string& line) {
+    return std::find(client_attributes_.begin(), client_attributes_.end(), line) != client_attributes_.end();
+  });
+  return attributes;
+}
+
+std::vector<SharedInput> BuildRecorder::Impl::FindShared(const Process* above, const std::vector<OpenDescriptor>& open,
+                                                         FollowedModel model) {
+  std::vector<SharedInput> shared;
+  for (const OpenDescriptor& descriptor : open) {
+    if (descriptor.kind != OpenDescriptor::Kind::kFile || !descriptor.readable() || descriptor.source_fd < 0) continue;
+    const auto find = [&](int32_t pid, int32_t fd) {
+      if (OffsetOf(pid, fd, descriptor.dev, descriptor.ino) != descriptor.offset) return;
+      shared.push_back({descriptor.fd, descriptor.offset, pid, fd, descriptor.dev, descriptor.ino});
+    };
+    for (const Process* holder = above; holder != nullptr; holder = model.tracker.processes().Find(holder->parent)) {
+      if (holder->ended || holder->pid == 0) continue;
+      find(holder->pid, descriptor.source_fd);
+      // Under another number, where it has opened it itself.
+      holder->descriptors.ForEach([&](int32_t fd, const Descriptor& own) {
+        if (fd == descriptor.source_fd || own.path == kNoPath || !own.readable) return;
+        if (model.trace.Path(own.path) == descriptor.path) find(holder->pid, fd);
+      });
+    }
+  }
+  return shared;
+}
+
 void BuildRecorder::Impl::ForgetStart(uint32_t process) {
   const auto start = starts_.find(process);
   if (start == starts_.end()) return;
@@ -143,9 +173,21 @@ std::optional<v1::Reply> BuildRecorder::Impl::DecideExec(Scope* parent, const v1
   if (spawn && caller->actions != nullptr && call.object() != 0) {
     if (const auto actions = caller->actions->find(call.object()); actions != caller->actions->end()) {
       open = AfterActions(std::move(open), actions->second, model.trace.Path(caller->cwd));
+      for (const OpenDescriptor& made : open) {
+        if (made.source_fd >= 0 || made.kind != OpenDescriptor::Kind::kFile || !made.writable()) continue;
+        if (!Counts(parent, made.path)) continue;
+        TaintUp(parent, v1::Decision::REASON_UNSEEN, "what it started opened a file for writing before it began",
+                made.path);
+      }
     }
   }
   start.open = AfterExec(pid, std::move(open));
+  if (!NameNameless(pid, &start.open)) return proceed;
+  start.inputs = FindShared(spawn ? caller : model.tracker.processes().Find(subject->parent), start.open, model);
+  for (const SharedInput& input : start.inputs) {
+    for (OpenDescriptor& descriptor : start.open) descriptor.shared = descriptor.shared || descriptor.fd == input.fd;
+  }
+  for (std::string& attribute : AttributesBelow(pid)) key.add_attributes(std::move(attribute));
   Describe(start.open, &key);
   Settle(ignored_environment_, &key);
   start.temporaries = Temporaries::Of(TemporariesAbove(parent, model.trace), &key);

@@ -53,6 +53,7 @@ class BuildRecorder::Impl {
     FileState state;
     FileState state2;
     uint32_t made_mode = 0;         // See Change.
+    int64_t time_ns = 0;            // Wall clock.
     std::vector<std::string> tree;  // Of a directory that is renamed: what is below it.
   };
   // An exec or spawn that has not been decided about: not all its arguments have come, or it waits for other sessions.
@@ -83,8 +84,9 @@ class BuildRecorder::Impl {
   // ---- recorder_observe.cc
   // False for what lies below /proc, /dev and the like; then it is noted for people.
   bool Counts(Scope* scope, const std::string& path);
-  // The path that the kernel means, where the call's own has a `..` behind a symbolic link.
-  PathId Physical(PathId path, std::string_view spelled, int64_t fd, Trace* trace);
+  // The path that the kernel means, where the call's own has a `..` behind a symbolic link, or leads through /proc.
+  PathId Physical(Scope* scope, PathId path, std::string_view spelled, int64_t fd, uint32_t process,
+                  FollowedModel model);
   void Observe(Scope* scope, PathId path, bool nofollow, Seen seen, const Trace& trace);
   void ObserveState(Scope* scope, PathId path, bool nofollow, const FileState& state, uint32_t weight,
                     const Trace& trace);
@@ -95,7 +97,11 @@ class BuildRecorder::Impl {
   // Whoever has read the file and has no digest yet gets it now.
   void SettleReaders(const FileState& state);
   void Resolve(Version* version);
-  bool IsUnderMade(const Scope& scope, PathId path, Trace* trace) const;
+  static bool IsUnderMade(const Scope& scope, PathId path, Trace* trace);
+  // The mode of a file that kept it when its content was replaced has been looked at: so it was an input.
+  static void CountKeptMode(Scope* scope, PathId path);
+  // Where the path leads by way of the symbolic links that the command has made itself.
+  static PathId ThroughOwnLinks(const Scope& scope, PathId path, bool nofollow, Trace* trace);
   void CheckReadHazard(Scope* scope, PathId path, const Trace& trace);
 
   // ---- recorder_calls.cc
@@ -104,7 +110,8 @@ class BuildRecorder::Impl {
   // `read` is the call if it reads from it, null if it writes.
   // Those who have inherited `used` (null: not known what it is), up to who has made it.
   static void TaintUsers(Scope* scope, const OpenDescriptor* used, bool read, int32_t fd);
-  void OnOpenedByDescriptor(Scope* scope, const v1::AfterCall& call, const DescriptorName& name);
+  void OnOpenedByDescriptor(Scope* scope, const v1::AfterCall& call, const DescriptorName& name, const Process& process,
+                            const Trace& trace);
   void OnInheritedUse(Scope* scope, uint32_t process, int32_t fd, const v1::AfterCall* read, FollowedModel model);
 
   // ---- recorder_change.cc
@@ -117,6 +124,10 @@ class BuildRecorder::Impl {
                        const Trace& trace);
   // Of which file it was made another name, in this command or one above.
   static std::optional<PathId> LinkedFrom(const Scope& scope, PathId path);
+  // A file with several names is written into: so are those that it has had from this command or those above.
+  void ChangeOtherNames(Scope* scope, PathId path, const FileState& before, const Change& change, Trace* trace);
+  // Taints who stands in the directory, or has something in it open, and who moves it: names are followed, not places.
+  void TaintUsersOf(Scope* mover, const std::string& directory, FollowedModel model);
   void MarkChanged(Scope* scope, PathId path, const Change& change, Trace* trace);
   // The same of what has been put back: nobody is at work on it any more.
   void TakeChange(Scope* scope, PathId path, const Change& change, Trace* trace);
@@ -136,10 +147,16 @@ class BuildRecorder::Impl {
   bool MentionsTemporary(const StoredAction& action);
   // What of the record another session is at work on.
   std::optional<Mismatch> UsedByOthers(const v1::ActionRecord& record) const;
-  absl::Status PutBack(const v1::ActionRecord& record, Untouched untouched);
+  // `changed`: something has been, also where it fails in the end.
+  absl::Status PutBack(const v1::ActionRecord& record, Untouched untouched, bool* changed);
   // Why there is no record that fits.
   Mismatch ExplainNew(const v1::Fingerprint& key);
   void ForgetStart(uint32_t process);
+  // What of the process counts that no argument says. Without what it has in common with the session's client.
+  std::vector<std::string> AttributesBelow(int32_t pid);
+  // The files that a program will have as inputs and that processes above have, too.
+  static std::vector<SharedInput> FindShared(const Process* above, const std::vector<OpenDescriptor>& open,
+                                             FollowedModel model);
   bool NeverReused(const std::string& executable) const;
   bool HasOutputs(const v1::ActionRecord& record) const;
 
@@ -161,6 +178,9 @@ class BuildRecorder::Impl {
   // ---- recorder_end.cc
   void End(Scope* scope, FollowedModel model, Decisions* decisions);
   bool AnyLives(const Scope& scope, FollowedModel model) const;
+  // What counts by its time for a command without sub-commands does so for those above.
+  static void CarryTimes(const Scope& scope);
+  static void CheckInputs(Scope* scope, v1::ActionRecord* record);
   bool MakeRecord(Scope* scope, FollowedModel model, v1::ActionRecord* record);
   void AddObservations(Scope* scope, const Trace& trace, v1::ActionRecord* record);
   void AddEffects(Scope* scope, const Trace& trace, v1::ActionRecord* record);
@@ -176,6 +196,7 @@ class BuildRecorder::Impl {
   std::shared_ptr<const void> store_use_;  // Until the session's end.
   const IgnoredEnvironment ignored_environment_;
   std::vector<v1::Op> ops_;  // By FunctionId.
+  const std::vector<std::string> client_attributes_;
   v1::BuildTotals totals_;
   uint64_t order_ = 0;
   Applied last_applied_;  // Of the frame that Decide is asked about.
@@ -191,7 +212,7 @@ class BuildRecorder::Impl {
   absl::flat_hash_map<std::pair<uint64_t, uint64_t>, std::vector<std::shared_ptr<Version>>> unhashed_;
   absl::flat_hash_map<PathId, CommandId> writers_;            // Who changed it last.
   absl::flat_hash_map<uint64_t, bool> mentions_;              // MentionsTemporary, by action.
-  absl::flat_hash_map<std::string, std::string> real_paths_;  // Of prefixes before a `..`.
+  absl::flat_hash_map<std::string, std::string> real_paths_;  // Of prefixes before a `..`, until a link is changed.
 };
 
 }  // namespace ocpwatch

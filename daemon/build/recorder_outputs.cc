@@ -113,7 +113,11 @@ void BuildRecorder::Impl::AddFileOutput(Scope* scope, const OutputGroup& group, 
     scope->Taint(v1::Decision::REASON_CHANGED, "the file that its output went to was replaced or cut", group.path);
     return;
   }
-  if (group.in_place ? state.stamp == group.stamp : state.stamp.size == group.start) return;
+  if (state.stamp == group.stamp) return;
+  if (!group.in_place && state.stamp.size == group.start) {
+    scope->Taint(v1::Decision::REASON_OTHER, "something was written over what its output held before", group.path);
+    return;
+  }
   const std::string bytes = ReadPart(group.path, group.start, state.stamp.size - group.start);
   // Who wrote which part is not seen: stdio writes without a call that could be intercepted. But whoever has
   // written nothing since the start, to wherever, has not written there.

@@ -32,13 +32,12 @@ std::optional<Mismatch> BuildRecorder::Impl::UsedByOthers(const v1::ActionRecord
   return mismatch.has_value() ? mismatch : find(record.observations());
 }
 
-absl::Status BuildRecorder::Impl::PutBack(const v1::ActionRecord& record, Untouched untouched) {
+absl::Status BuildRecorder::Impl::PutBack(const v1::ActionRecord& record, Untouched untouched, bool* changed) {
   for (const v1::Effect& effect : record.effects()) intents_.Begin(session_, effect.path());
-  bool changed = false;
-  absl::Status status = Restore(record, untouched, &store_, &changed);
-  if (status.ok() && changed && untouched == Untouched::kKeepTimes) {
+  absl::Status status = Restore(record, untouched, &store_, changed);
+  if (status.ok() && *changed && untouched == Untouched::kKeepTimes) {
     // What is new is newer than what was there, whichever was made first: so all are, in their order.
-    status = Restore(record, Untouched::kNewTimes, &store_, &changed);
+    status = Restore(record, Untouched::kNewTimes, &store_, changed);
   }
   for (const v1::Effect& effect : record.effects()) intents_.End(session_, effect.path());
   return status;
@@ -112,7 +111,7 @@ BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, const St
     if (observation.content()) seen.weight |= kContent;
     if (observation.status()) seen.weight |= kStatus;
     if (observation.mode_counts()) seen.weight |= kMode;
-    if (observation.times()) seen.weight |= kTimes;
+    if (observation.times()) seen.weight |= kTimes | kTimesBelow;
     if (state.type == v1::FILE_REGULAR) {
       seen.version = VersionOf(trace.Intern(observation.path()), state.stamp, trace);
       if (!seen.version->digest.has_value() && observation.content()) {
@@ -126,14 +125,20 @@ BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, const St
     }
     learnt.emplace_back(&observation, std::move(seen));
   }
-  if (const absl::Status status = PutBack(record, Untouched::kNewTimes); !status.ok()) {
+  for (auto& [observation, seen] : learnt) {
+    Observe(parent, trace.Intern(observation->path()), observation->nofollow(), std::move(seen), trace);
+  }
+  bool changed = false;
+  if (const absl::Status status = PutBack(record, Untouched::kNewTimes, &changed); !status.ok()) {
     if (absl::IsDataLoss(status) || absl::IsNotFound(status)) store_.Forget(action.id);
+    if (changed) {
+      TaintUp(
+          parent, v1::Decision::REASON_BLOB,
+          absl::StrCat("what a command below makes could be put back in part only: ", std::string(status.message())));
+    }
     *why = {v1::Decision::REASON_BLOB, "",
             absl::StrCat("what it made could not be put back: ", std::string(status.message()))};
     return Reuse::kNot;
-  }
-  for (auto& [observation, seen] : learnt) {
-    Observe(parent, trace.Intern(observation->path()), observation->nofollow(), std::move(seen), trace);
   }
   for (const v1::Effect& effect : record.effects()) {
     Change change;
@@ -141,7 +146,9 @@ BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, const St
     change.times_set = effect.times_set();
     change.in_place = effect.in_place();
     if (!effect.mode_set()) change.made_mode = effect.mode();
+    change.made_anew = effect.type() == v1::FILE_REGULAR && !effect.in_place();
     change.is_directory = effect.type() == v1::FILE_DIRECTORY;
+    change.is_link = effect.type() == v1::FILE_SYMLINK;
     if (!effect.link_to().empty()) change.linked_from = trace.Intern(effect.link_to());
     TakeChange(parent, trace.Intern(effect.path()), change, &trace);
   }

@@ -42,6 +42,8 @@ v1::Fingerprint BuildRecorder::Impl::RootKey(std::vector<OpenDescriptor>* open) 
   key.set_umask(start.umask());
   key.set_executable(start.program());
   *open = AfterExec(start.client_pid(), DescriptorsOf(start.client_pid()));
+  NameNameless(start.client_pid(), open);
+  key.mutable_attributes()->Assign(client_attributes_.begin(), client_attributes_.end());
   Describe(*open, &key);
   Settle(ignored_environment_, &key);
   return key;
@@ -62,6 +64,10 @@ std::shared_ptr<const StoredAction> BuildRecorder::Impl::TryWhole(Decisions* dec
   start.key = RootKey(&start.open);
   start.fingerprint = FingerprintOf(start.key);
   start.asked = true;
+  for (const OpenDescriptor& input : start.open) {
+    if (input.kind != OpenDescriptor::Kind::kFile || !input.readable()) continue;
+    start.inputs.push_back({input.fd, input.offset, setup_.start.client_pid(), input.source_fd, input.dev, input.ino});
+  }
   std::optional<Present> present(&store_);
   bool whole = false;  // All that the hit made is there.
   const auto put_back = [&](const v1::ActionRecord& record, bool as_left) -> std::optional<Mismatch> {
@@ -72,7 +78,8 @@ std::shared_ptr<const StoredAction> BuildRecorder::Impl::TryWhole(Decisions* dec
                                     [&](const v1::Effect& effect) { return present->IsFinal(record, effect.path()); }));
     // Where something has been touched, the command would have made its products anew.
     const Untouched untouched = present->touched() ? Untouched::kNewTimes : Untouched::kKeepTimes;
-    if (PutBack(record, untouched).ok()) return std::nullopt;
+    bool changed = false;
+    if (PutBack(record, untouched, &changed).ok()) return std::nullopt;
     present.emplace(&store_);  // Something may have been put back.
     return Mismatch{v1::Decision::REASON_BLOB, "", "what it made could not be put back"};
   };

@@ -44,6 +44,7 @@ enum Weight : uint32_t {
   kTimes = 1u << 2,  // Looked up by path, by the command itself. Counts where it has no sub-commands, or has failed.
   kMode = 1u << 3,
   kListing = 1u << 4,
+  kTimesBelow = 1u << 5,  // The time counts for a command below that has no sub-commands.
 };
 
 struct Seen {
@@ -68,10 +69,14 @@ struct Change {
       0;                  // Of a file that was there and keeps its mode: what it would have been made with. 0: unknown.
   bool mode_set = false;  // Also: made anew.
   bool times_set = false;
+  bool keeps_times = false;  // A change of what is said of the file alone.
   bool in_place = false;
   bool is_directory = false;
-  bool whole = false;  // What was there had no part in what came: the first change removed or emptied it.
+  bool is_link = false;    // A symbolic one.
+  bool made_anew = false;  // There was nothing when it was opened.
+  bool whole = false;      // What was there had no part in what came: the first change removed or emptied it.
   PathId linked_from = kNoPath;
+  PathId moved_from = kNoPath;  // Of a regular file: its times moved with it.
 };
 
 // Descriptors that lead to the same pipe, terminal or file, into which the command may write.
@@ -90,6 +95,17 @@ struct OutputGroup {
   uint64_t ino = 0;
 };
 
+// A file that the command has as an input, and that whoever started it has open too, at the same place: what the
+// command reads, the other does not find any more.
+struct SharedInput {
+  int32_t fd = -1;  // In the command.
+  uint64_t offset = 0;
+  int32_t holder = 0;  // Its pid.
+  int32_t holder_fd = -1;
+  uint64_t dev = 0;
+  uint64_t ino = 0;
+};
+
 // What was decided about a command before it started.
 struct Start {
   v1::Fingerprint key;
@@ -97,6 +113,7 @@ struct Start {
   bool asked = false;  // False: it can be a part of another action only.
   std::vector<OpenDescriptor> open;
   std::vector<OutputGroup> outputs;
+  std::vector<SharedInput> inputs;
   v1::Decision decision;  // That it runs, and why.
   WriteIntents::Moment since = 0;
   RunningActions::Ticket ticket;
@@ -115,10 +132,11 @@ struct Scope {
   absl::flat_hash_map<uint64_t, Seen> seen;  // By Key.
   absl::flat_hash_map<PathId, Change> changed;
   absl::flat_hash_set<PathId> made_directories;
-  std::vector<PathId> temporaries;       // Names that were drawn at random by it, or left behind by what it started.
-  absl::flat_hash_set<PathId> intended;  // By itself; the other sessions know.
-  absl::flat_hash_set<uint32_t> forks;   // Process numbers that live, as far as is known.
-  absl::flat_hash_set<Scope*> children;  // That have not ended.
+  absl::flat_hash_set<PathId> made_links;  // Symbolic ones.
+  std::vector<PathId> temporaries;         // Names that were drawn at random by it, or left behind by what it started.
+  absl::flat_hash_set<PathId> intended;    // By itself; the other sessions know.
+  absl::flat_hash_set<uint32_t> forks;     // Process numbers that live, as far as is known.
+  absl::flat_hash_set<Scope*> children;    // That have not ended.
   std::set<std::string> ignored;
 
   v1::Decision::Reason taint = v1::Decision::REASON_NONE;

@@ -59,6 +59,7 @@ bool BuildRun::ReuseWhole(Session* session) {
   reused.clear_words();
   reused.set_last(true);
   reused.set_exit_status(hit->record.exit_status());
+  if (hit->record.has_input_offset()) reused.set_input_offset(hit->record.input_offset());
   v1::SessionEnd end;
   end.set_exit_status(hit->record.exit_status());
   session->Finish(end);
