@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -43,26 +44,29 @@ std::optional<uint32_t> UmaskOf(int32_t pid) {
   return static_cast<uint32_t>(*value);
 }
 
-std::vector<std::string> AttributesOf(int32_t pid) {
+std::optional<Attributes> AttributesOf(int32_t pid) {
   constexpr absl::string_view kFields[] = {"Uid:", "Gid:", "Groups:", "Cpus_allowed:"};
-  std::vector<std::string> attributes;
   const std::string folder = absl::StrCat("/proc/", pid);
   const std::string status = ReadProc(folder + "/status");
+  const auto umask = NumberAfter(status, "Umask:", 8);
+  if (!umask.has_value()) return std::nullopt;
+  Attributes attributes;
+  attributes.umask = static_cast<uint32_t>(*umask);
   for (const absl::string_view line : absl::StrSplit(status, '\n')) {
     for (const absl::string_view field : kFields) {
-      if (absl::StartsWith(line, field)) attributes.emplace_back(line);
+      if (absl::StartsWith(line, field)) attributes.others.emplace_back(line);
     }
   }
   // Those two the client of a session may set otherwise for itself.
   constexpr uint64_t kOfClient = uint64_t{1} << (SIGPIPE - 1) | uint64_t{1} << (SIGCHLD - 1);
   const uint64_t ignored = NumberAfter(status, "SigIgn:", 16).value_or(0) & ~kOfClient;
-  attributes.push_back(absl::StrCat("ignored signals: ", absl::Hex(ignored)));
-  // "Max open files            1024                 524288               files", with a line of titles before them.
-  const std::string limits = ReadProc(folder + "/limits");
-  for (const absl::string_view line : absl::StrSplit(limits, '\n')) {
-    if (absl::StartsWith(line, "Max ")) attributes.emplace_back(line);
+  attributes.others.push_back(absl::StrCat("ignored signals: ", absl::Hex(ignored)));
+  for (int resource = 0; resource < RLIMIT_NLIMITS; ++resource) {
+    rlimit limit;
+    if (prlimit(pid, static_cast<__rlimit_resource>(resource), nullptr, &limit) != 0) continue;
+    attributes.others.push_back(absl::StrCat("limit ", resource, ": ", limit.rlim_cur, " of ", limit.rlim_max));
   }
-  attributes.push_back("personality: " + ReadProc(folder + "/personality"));
+  attributes.others.push_back("personality: " + ReadProc(folder + "/personality"));
   return attributes;
 }
 

@@ -72,7 +72,7 @@ BuildRecorder::Impl::Impl(BuildSetup setup)
       session_(intents_.Join()),
       store_use_(store_.Use()),
       ignored_environment_(setup_.configuration),
-      client_attributes_(AttributesOf(setup_.start.client_pid())) {
+      client_attributes_(AttributesOf(setup_.start.client_pid()).value_or(Attributes()).others) {
   for (const uint32_t op : setup_.header.ops()) ops_.push_back(static_cast<v1::Op>(op));
 }
 

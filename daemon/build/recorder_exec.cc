@@ -65,14 +65,6 @@ bool BuildRecorder::Impl::NeverReused(const std::string& executable) const {
   return std::find(never.begin(), never.end(), name) != never.end();
 }
 
-std::vector<std::string> BuildRecorder::Impl::AttributesBelow(int32_t pid) {
-  std::vector<std::string> attributes = AttributesOf(pid);
-  std::erase_if(attributes, [&](const std::string& line) {
-    return std::find(client_attributes_.begin(), client_attributes_.end(), line) != client_attributes_.end();
-  });
-  return attributes;
-}
-
 std::vector<SharedInput> BuildRecorder::Impl::FindShared(const Process* above, const std::vector<OpenDescriptor>& open,
                                                          FollowedModel model) {
   std::vector<SharedInput> shared;
@@ -166,9 +158,14 @@ std::optional<v1::Reply> BuildRecorder::Impl::DecideExec(Scope* parent, const v1
   // The child of a vfork says itself who it is: nobody else knows yet.
   const int32_t pid = !spawn && call.value() > 0 ? static_cast<int32_t>(call.value()) : caller->pid;
   if (pid == 0) return proceed;
-  const std::optional<uint32_t> umask = UmaskOf(pid);
-  if (!umask.has_value()) return proceed;
-  key.set_umask(*umask);
+  const std::optional<Attributes> attributes = AttributesOf(pid);
+  if (!attributes.has_value()) return proceed;
+  key.set_umask(attributes->umask);
+  // Only what somebody has changed since the start: else a build from a service would share nothing with one by hand.
+  for (const std::string& line : attributes->others) {
+    const auto& common = client_attributes_;
+    if (std::find(common.begin(), common.end(), line) == common.end()) key.add_attributes(line);
+  }
   std::vector<OpenDescriptor> open = DescriptorsOf(pid);
   if (spawn && caller->actions != nullptr && call.object() != 0) {
     if (const auto actions = caller->actions->find(call.object()); actions != caller->actions->end()) {
@@ -187,7 +184,6 @@ std::optional<v1::Reply> BuildRecorder::Impl::DecideExec(Scope* parent, const v1
   for (const SharedInput& input : start.inputs) {
     for (OpenDescriptor& descriptor : start.open) descriptor.shared = descriptor.shared || descriptor.fd == input.fd;
   }
-  for (std::string& attribute : AttributesBelow(pid)) key.add_attributes(std::move(attribute));
   Describe(start.open, &key);
   Settle(ignored_environment_, &key);
   start.temporaries = Temporaries::Of(TemporariesAbove(parent, model.trace), &key);

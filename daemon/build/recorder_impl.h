@@ -152,8 +152,6 @@ class BuildRecorder::Impl {
   // Why there is no record that fits.
   Mismatch ExplainNew(const v1::Fingerprint& key);
   void ForgetStart(uint32_t process);
-  // What of the process counts that no argument says. Without what it has in common with the session's client.
-  std::vector<std::string> AttributesBelow(int32_t pid);
   // The files that a program will have as inputs and that processes above have, too.
   static std::vector<SharedInput> FindShared(const Process* above, const std::vector<OpenDescriptor>& open,
                                              FollowedModel model);

@@ -118,13 +118,14 @@ PathId BuildRecorder::Impl::Physical(Scope* scope, PathId path, std::string_view
   auto [known, fresh] = real_paths_.try_emplace(prefix);
   if (fresh) known->second = RealPath(prefix);
   // Where it led counts; of the working directory that is known already.
-  if (!only_up && Counts(scope, known->second)) {
+  const PathId above = only_up ? kNoPath : trace.Intern(prefix);
+  if (!only_up && !scope->seen.contains(Scope::Key(above, false)) && Counts(scope, known->second)) {
     const FileState state = StateOf(prefix, /*nofollow=*/false);
     Seen seen;
     seen.type = state.type;
     seen.error = state.error;
     if (state.type == v1::FILE_DIRECTORY) seen.target = known->second;
-    Observe(scope, trace.Intern(prefix), /*nofollow=*/false, std::move(seen), trace);
+    Observe(scope, above, /*nofollow=*/false, std::move(seen), trace);
   }
   std::string resolved;
   if (ResolvePath("/", "/", prefix, &resolved) && resolved == known->second) return path;
