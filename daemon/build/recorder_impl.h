@@ -1,7 +1,8 @@
 // The inside of BuildRecorder, for its own files: recorder.cc (frames, scopes), recorder_observe.cc (what is learnt),
-// recorder_calls.cc (what each call says), recorder_change.cc (before and after a change), recorder_exec.cc
-// (decisions), recorder_reuse.cc (records that fit), recorder_outputs.cc (what is written to pipes and inherited
-// files), recorder_end.cc (records). See recorder.h.
+// recorder_paths.cc (of which file), recorder_calls.cc (what each call says), recorder_before.cc and recorder_change.cc
+// (before and after a change), recorder_exec.cc (decisions), recorder_reuse.cc (records that fit), recorder_whole.cc
+// (of the session's own command), recorder_outputs.cc (what is written to pipes and inherited files), recorder_end.cc
+// (records). See recorder.h.
 #ifndef OCPWATCH_DAEMON_BUILD_RECORDER_IMPL_H_
 #define OCPWATCH_DAEMON_BUILD_RECORDER_IMPL_H_
 
@@ -84,9 +85,6 @@ class BuildRecorder::Impl {
   // ---- recorder_observe.cc
   // False for what lies below /proc, /dev and the like; then it is noted for people.
   bool Counts(Scope* scope, const std::string& path);
-  // The path that the kernel means, where the call's own has a `..` behind a symbolic link, or leads through /proc.
-  PathId Physical(Scope* scope, PathId path, std::string_view spelled, int64_t fd, uint32_t process,
-                  FollowedModel model);
   void Observe(Scope* scope, PathId path, bool nofollow, Seen seen, const Trace& trace);
   void ObserveState(Scope* scope, PathId path, bool nofollow, const FileState& state, uint32_t weight,
                     const Trace& trace);
@@ -97,42 +95,49 @@ class BuildRecorder::Impl {
   // Whoever has read the file and has no digest yet gets it now.
   void SettleReaders(const FileState& state);
   void Resolve(Version* version);
-  static bool IsUnderMade(const Scope& scope, PathId path, Trace* trace);
   // The mode of a file that kept it when its content was replaced has been looked at: so it was an input.
   static void CountKeptMode(Scope* scope, PathId path);
+  void CheckReadHazard(Scope* scope, PathId path, const Trace& trace);
+
+  // ---- recorder_paths.cc
+  // The path that the kernel means, where the call's own has a `..` behind a symbolic link, or leads through /proc.
+  PathId Physical(Scope* scope, PathId path, std::string_view spelled, int64_t fd, uint32_t process,
+                  FollowedModel model);
   // Where the path leads by way of the symbolic links that the command has made itself.
   static PathId ThroughOwnLinks(const Scope& scope, PathId path, bool nofollow, Trace* trace);
-  void CheckReadHazard(Scope* scope, PathId path, const Trace& trace);
+  static bool IsUnderMade(const Scope& scope, PathId path, Trace* trace);
 
   // ---- recorder_calls.cc
   void OnAfter(Scope* scope, const v1::Frame& frame, const Applied& applied, FollowedModel model);
   void OnOpened(Scope* scope, const v1::AfterCall& call, PathId path, FollowedModel model);
-  // `read` is the call if it reads from it, null if it writes.
   // Those who have inherited `used` (null: not known what it is), up to who has made it.
   static void TaintUsers(Scope* scope, const OpenDescriptor* used, bool read, int32_t fd);
   void OnOpenedByDescriptor(Scope* scope, const v1::AfterCall& call, const DescriptorName& name, const Process& process,
                             const Trace& trace);
+  // `read` is the call if it reads from it, null if it writes.
   void OnInheritedUse(Scope* scope, uint32_t process, int32_t fd, const v1::AfterCall* read, FollowedModel model);
 
-  // ---- recorder_change.cc
+  // ---- recorder_before.cc
   static bool Changes(v1::Op op, uint32_t flags);
   void BeforeChange(Scope* scope, v1::Op op, const v1::BeforeCall& call, uint32_t process, FollowedModel model);
-  void AfterChange(Scope* scope, v1::Op op, const v1::AfterCall& call, const Before& before, uint32_t process,
-                   FollowedModel model);
   // The path is about to be changed: what is there counts by `weight` for all who have not seen it yet.
   FileState LookBefore(Scope* scope, PathId path, bool nofollow, uint32_t weight, bool replaced, uint32_t process,
                        const Trace& trace);
+  // Taints who stands in the directory, or has something in it open, and who moves it: names are followed, not places.
+  void TaintUsersOf(Scope* mover, const std::string& directory, FollowedModel model);
+  // Tells other sessions that the scope is at work on the path, until it ends.
+  void Intend(Scope* scope, PathId path, const Trace& trace);
+
+  // ---- recorder_change.cc
+  void AfterChange(Scope* scope, v1::Op op, const v1::AfterCall& call, const Before& before, uint32_t process,
+                   FollowedModel model);
   // Of which file it was made another name, in this command or one above.
   static std::optional<PathId> LinkedFrom(const Scope& scope, PathId path);
   // A file with several names is written into: so are those that it has had from this command or those above.
   void ChangeOtherNames(Scope* scope, PathId path, const FileState& before, const Change& change, Trace* trace);
-  // Taints who stands in the directory, or has something in it open, and who moves it: names are followed, not places.
-  void TaintUsersOf(Scope* mover, const std::string& directory, FollowedModel model);
   void MarkChanged(Scope* scope, PathId path, const Change& change, Trace* trace);
   // The same of what has been put back: nobody is at work on it any more.
   void TakeChange(Scope* scope, PathId path, const Change& change, Trace* trace);
-  // Tells other sessions that the scope is at work on the path, until it ends.
-  void Intend(Scope* scope, PathId path, const Trace& trace);
 
   // ---- recorder_exec.cc
   std::optional<v1::Reply> DecideExec(Scope* parent, const v1::Frame& frame, bool must, const Applied& applied,

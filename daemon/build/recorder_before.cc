@@ -1,0 +1,197 @@
+// Calls that change files, before they are made. Each is synchronous: what is there is looked at.
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "daemon/build/process_state.h"
+#include "daemon/build/recorder_impl.h"
+
+namespace ocpwatch {
+
+namespace {
+
+// A directory with more below it than this is not followed when it is renamed.
+constexpr size_t kMaxTree = 100'000;
+
+bool Writes(uint32_t flags) { return (flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC)) != 0; }
+
+// Paths below `directory`, relative to it, each directory before what is in it. False if there are too many.
+bool ListTree(const std::string& directory, const std::string& below, std::vector<std::string>* tree) {
+  for (const ListedName& entry : List(absl::StrCat(directory, below))) {
+    const std::string path = absl::StrCat(below, "/", entry.name);
+    tree->push_back(path);
+    if (tree->size() > kMaxTree) return false;
+    struct stat status;
+    if (lstat(absl::StrCat(directory, path).c_str(), &status) == 0 && S_ISDIR(status.st_mode) &&
+        !ListTree(directory, path, tree)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+bool BuildRecorder::Impl::Changes(v1::Op op, uint32_t flags) {
+  switch (op) {
+    case v1::OP_OPEN:
+    case v1::OP_REOPEN:
+      return Writes(flags) && (flags & O_PATH) == 0;
+    case v1::OP_MKDIR:
+    case v1::OP_RMDIR:
+    case v1::OP_MKNOD:
+    case v1::OP_UNLINK:
+    case v1::OP_RENAME:
+    case v1::OP_LINK:
+    case v1::OP_SYMLINK:
+    case v1::OP_CHMOD:
+    case v1::OP_CHOWN:
+    case v1::OP_UTIMES:
+    case v1::OP_TRUNCATE:
+    case v1::OP_SET_XATTR:
+      return true;
+    default:
+      return false;
+  }
+}
+
+FileState BuildRecorder::Impl::LookBefore(Scope* scope, PathId path, bool nofollow, uint32_t weight, bool replaced,
+                                          uint32_t process, const Trace& trace) {
+  const std::string& name = trace.Path(path);
+  FileState state = StateOf(name, nofollow);
+  SettleReaders(state);
+  if (!Counts(scope, name)) return state;
+  Seen seen;
+  seen.type = state.type;
+  seen.weight = weight;
+  seen.stamp = state.stamp;
+  seen.target = state.type == v1::FILE_SYMLINK ? state.target : "";
+  seen.replaced = replaced;
+  seen.only_by = process;
+  if (state.type == v1::FILE_REGULAR && (weight & kContent) != 0) {
+    seen.version = VersionOf(path, state.stamp, trace);
+    Resolve(seen.version.get());
+  }
+  if (state.type == v1::FILE_DIRECTORY && (weight & kListing) != 0) {
+    seen.listing = std::make_shared<const Listing>(List(name));
+  }
+  Observe(scope, path, nofollow, std::move(seen), trace);
+  if (const auto writer = writers_.find(path); writer != writers_.end() && Unordered(*scope, writer->second, trace)) {
+    totals_.add_hazards(absl::StrCat(absl::Utf8SafeCEscape(name), " was written by two commands at the same time"));
+    scope->Taint(v1::Decision::REASON_HAZARD, "two commands wrote a file at the same time", name);
+    if (Scope* const other = ScopeOf(writer->second)) {
+      other->Taint(v1::Decision::REASON_HAZARD, "two commands wrote a file at the same time", name);
+    }
+  }
+  for (const auto& [command, other] : scopes_) {
+    for (const OutputGroup& group : other->start.outputs) {
+      if (group.kind != OpenDescriptor::Kind::kFile || group.ino != state.stamp.ino || group.dev != state.stamp.dev ||
+          state.type != v1::FILE_REGULAR || !Unordered(*scope, command, trace)) {
+        continue;
+      }
+      other->Taint(v1::Decision::REASON_HAZARD, "another command wrote to its output at the same time", name);
+    }
+  }
+  return state;
+}
+
+void BuildRecorder::Impl::BeforeChange(Scope* scope, v1::Op op, const v1::BeforeCall& call, uint32_t process,
+                                       FollowedModel model) {
+  Before before;
+  Trace& trace = model.trace;
+  before.path = Physical(scope, last_applied_.path, call.path(), call.fd(), process, model);
+  before.path2 = Physical(scope, last_applied_.path2, call.path2(), call.fd2(), process, model);
+  before.time_ns = absl::GetCurrentTimeNanos();
+  const auto through_links = [&](PathId path) {
+    const FileState link = StateOf(trace.Path(path), /*nofollow=*/true);
+    if (link.type != v1::FILE_SYMLINK) return path;
+    ObserveState(scope, path, /*nofollow=*/true, link, kExistence, trace);
+    return trace.Intern(RealPath(trace.Path(path)));
+  };
+  const auto look = [&](PathId path, bool nofollow, uint32_t weight, bool replaced) {
+    return path == kNoPath ? FileState() : LookBefore(scope, path, nofollow, weight, replaced, process, trace);
+  };
+  switch (op) {
+    case v1::OP_OPEN:
+    case v1::OP_REOPEN: {
+      if (before.path == kNoPath) break;
+      const uint32_t flags = call.flags();
+      const bool exclusive = (flags & O_CREAT) != 0 && (flags & O_EXCL) != 0;
+      if (!exclusive) before.path = through_links(before.path);
+      const bool from_nothing = (flags & O_TRUNC) != 0;
+      const bool by_any_means = from_nothing && (flags & O_CREAT) != 0 && !exclusive;
+      before.state = look(before.path, exclusive, from_nothing || exclusive ? kExistence : kContent, by_any_means);
+      if (by_any_means && before.state.type == v1::FILE_REGULAR) {
+        const Process* const opener = model.tracker.processes().Find(process);
+        const auto umask = opener == nullptr ? std::nullopt : UmaskOf(opener->pid);
+        // fopen has no mode.
+        if (umask.has_value()) before.made_mode = (call.mode() == 0 ? 0666 : call.mode() & 07777) & ~*umask;
+      }
+      break;
+    }
+    case v1::OP_UNLINK:
+    case v1::OP_RMDIR:
+      before.state = look(before.path, /*nofollow=*/true, kListing, false);  // A directory has to be empty.
+      break;
+    case v1::OP_MKDIR:
+    case v1::OP_MKNOD:
+      before.state = look(before.path, /*nofollow=*/true, kExistence, false);
+      break;
+    case v1::OP_SYMLINK:
+      before.path = before.path2 != kNoPath ? before.path2 : before.path;
+      before.state = look(before.path, /*nofollow=*/true, kExistence, false);
+      break;
+    case v1::OP_RENAME:
+      before.state = look(before.path, /*nofollow=*/true, kContent | kListing | kMode, false);
+      // A file takes another's place. A directory does not, and neither does who asks not to.
+      before.state2 = look(before.path2, /*nofollow=*/true, kListing,
+                           before.state.type != v1::FILE_DIRECTORY && (call.flags() & RENAME_NOREPLACE) == 0);
+      if (before.state.type == v1::FILE_DIRECTORY && before.path != kNoPath) {
+        const std::string directory = trace.Path(before.path);
+        TaintUsersOf(scope, directory, model);
+        if (!ListTree(directory, "", &before.tree)) {
+          TaintUp(scope, v1::Decision::REASON_OTHER, "it renamed a very large directory", directory);
+        }
+        for (const std::string& below : before.tree) {
+          look(trace.Intern(directory + below), /*nofollow=*/true, kContent | kListing | kMode, false);
+        }
+      }
+      break;
+    case v1::OP_LINK:
+      before.state = look(before.path, /*nofollow=*/true, kContent, false);
+      before.state2 = look(before.path2, /*nofollow=*/true, kExistence, false);
+      break;
+    default:  // What changes an existing file: its content or what is said of it stays in part.
+      if (before.path == kNoPath) break;
+      if ((call.flags() & AT_SYMLINK_NOFOLLOW) == 0) before.path = through_links(before.path);
+      before.state = look(before.path, (call.flags() & AT_SYMLINK_NOFOLLOW) != 0, kContent | kMode, false);
+      break;
+  }
+  Intend(scope, before.path, trace);
+  Intend(scope, before.path2, trace);
+  befores_[uint64_t{process} << 32 | call.id()] = std::move(before);
+}
+
+void BuildRecorder::Impl::Intend(Scope* scope, PathId path, const Trace& trace) {
+  if (scope == nullptr || path == kNoPath || !scope->intended.insert(path).second) return;
+  intents_.Begin(session_, trace.Path(path));
+}
+
+void BuildRecorder::Impl::TaintUsersOf(Scope* mover, const std::string& directory, FollowedModel model) {
+  const auto within = [&](PathId path) {
+    const std::string& name = path == kNoPath ? "" : model.trace.Path(path);
+    return name.starts_with(directory) && (name.size() == directory.size() || name[directory.size()] == '/');
+  };
+  for (const Process* process : model.tracker.processes().InOrder()) {
+    if (process->ended) continue;
+    bool uses = within(process->cwd);
+    process->descriptors.ForEach([&](int32_t, const Descriptor& open) { uses = uses || within(open.path); });
+    if (!uses) continue;
+    TaintUp(mover, v1::Decision::REASON_OTHER, "it renamed a directory that was in use", directory);
+    TaintUp(ScopeOf(process->command), v1::Decision::REASON_OTHER, "its directory was renamed", directory);
+  }
+}
+
+}  // namespace ocpwatch
