@@ -50,9 +50,12 @@ const FileState& Present::State(const std::string& path, bool nofollow) {
 
 std::optional<Digest> Present::DigestNow(const std::string& path, const FileState& state) {
   if (state.type != v1::FILE_REGULAR) return std::nullopt;
-  const absl::StatusOr<Digest> digest = store_.DigestOfPath(path, state.stamp, /*keep=*/false);
-  if (!digest.ok()) return std::nullopt;
-  return *digest;
+  const auto [found, fresh] = digests_.try_emplace(path);
+  if (fresh) {
+    const absl::StatusOr<Digest> digest = store_.DigestOfPath(path, state.stamp, /*keep=*/false);
+    if (digest.ok()) found->second = *digest;
+  }
+  return found->second;
 }
 
 namespace {
@@ -178,6 +181,17 @@ bool Present::IsFinal(const v1::ActionRecord& record, const std::string& path) {
                        [&](const ListedName& entry) { return own.contains(absl::StrCat(path, "/", entry.name)); });
   }
   return state.type != v1::FILE_REGULAR || DigestNow(path, state) == FromProto(effect->digest());
+}
+
+std::optional<Mismatch> Present::MismatchAmong(const v1::ActionRecord& record,
+                                               const std::vector<std::string>& suspects) {
+  if (suspects.empty()) return std::nullopt;
+  for (const v1::Observation& observation : record.observations()) {
+    if (IsOnlyALook(observation)) continue;  // It may be one that does not count.
+    if (std::find(suspects.begin(), suspects.end(), observation.path()) == suspects.end()) continue;
+    if (std::optional<Mismatch> mismatch = Compare(observation, /*own=*/nullptr)) return mismatch;
+  }
+  return std::nullopt;
 }
 
 std::optional<Mismatch> Present::FirstMismatch(const v1::ActionRecord& record, bool whole,

@@ -37,6 +37,10 @@ class Present {
   std::optional<Mismatch> FirstMismatch(const v1::ActionRecord& record, bool whole,
                                         const absl::flat_hash_set<std::string>& alike);
 
+  // An observation of one of `suspects` that does not hold: those that have let others down are asked first, which
+  // saves most of the looks. No verdict that all others hold.
+  std::optional<Mismatch> MismatchAmong(const v1::ActionRecord& record, const std::vector<std::string>& suspects);
+
   // The same for one observation. `own`: paths with an effect of the record, which do not count in listings; null: they
   // do, where the record's command found them.
   std::optional<Mismatch> Compare(const v1::Observation& observation, const absl::flat_hash_set<std::string>* own);
@@ -54,6 +58,8 @@ class Present {
  private:
   Store& store_;
   absl::flat_hash_map<std::string, FileState> states_[2];  // By nofollow.
+  // The store does not remember those of files that have just been written.
+  absl::flat_hash_map<std::string, std::optional<Digest>> digests_;
   bool touched_ = false;
 };
 

@@ -206,12 +206,13 @@ std::optional<v1::Reply> BuildRecorder::Impl::DecideExec(Scope* parent, const v1
       }
     }
     const absl::flat_hash_set<std::string> alike = AlikePaths(records);
+    std::optional<Present> present;
     for (const auto& action : records) {
       const v1::ActionRecord& record = action->record;
       Mismatch mismatch;
       v1::Reply reply = KillReply(record, &store_);
       if (reply.ByteSizeLong() > kReplyBytes) continue;  // A store in a very deep directory.
-      const Reuse tried = TryReuse(parent, *action, alike, &mismatch, model);
+      const Reuse tried = TryReuse(parent, *action, alike, &present, &mismatch, model);
       busy = busy || tried == Reuse::kBusy;
       if (tried == Reuse::kDone) {
         store_.NoteHit(action->id, record.duration_ns());

@@ -145,7 +145,9 @@ class BuildRecorder::Impl {
   // Another session runs the action that the request is for.
   bool WaitsOn(Request* request) const;
   Reuse TryReuse(Scope* parent, const StoredAction& action, const absl::flat_hash_set<std::string>& alike,
-                 Mismatch* why, FollowedModel model);
+                 std::optional<Present>* present, Mismatch* why, FollowedModel model);
+  // The path has let a record down: the next ones are asked about it first.
+  void Suspect(const std::string& path);
   // The names that commands above have drawn at random, the latest first; some of them.
   static std::vector<std::string> TemporariesAbove(const Scope* scope, const Trace& trace);
   // Something that the action left has a random name in it that was only good for that one run.
@@ -215,6 +217,7 @@ class BuildRecorder::Impl {
   absl::flat_hash_map<std::pair<uint64_t, uint64_t>, std::vector<std::shared_ptr<Version>>> unhashed_;
   absl::flat_hash_map<PathId, CommandId> writers_;            // Who changed it last.
   absl::flat_hash_map<uint64_t, bool> mentions_;              // MentionsTemporary, by action.
+  std::vector<std::string> suspects_;                         // The latest first.
   absl::flat_hash_map<std::string, std::string> real_paths_;  // Of prefixes before a `..`, until a link is changed.
 };
 

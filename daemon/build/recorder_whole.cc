@@ -94,6 +94,7 @@ std::shared_ptr<const StoredAction> BuildRecorder::Impl::TryWhole(Decisions* dec
     if (whole) decisions->back().set_reason("all that it made is there");
     return hit;
   }
+  if (!why.path.empty()) Suspect(why.path);
   if (why.reason == v1::Decision::REASON_NONE) why = ExplainNew(start.key);
   totals_.set_ran(totals_.ran() + 1);
   start.decision = NewDecision(1, v1::Decision::OUTCOME_RAN, why);
