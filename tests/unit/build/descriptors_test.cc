@@ -1,6 +1,8 @@
 #include "daemon/build/descriptors.h"
 
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -121,6 +123,49 @@ TEST_CASE("A process's umask and what it has written are read") {
   }
   CHECK_FALSE(UmaskOf(0).has_value());
   CHECK_FALSE(BytesWritten(-1).has_value());
+}
+
+TEST_CASE("A limit and an ignored signal are attributes, and how far a descriptor is can be told") {
+  const auto before = AttributesOf(getpid());
+  REQUIRE(before.has_value());
+  CHECK(AttributesOf(getpid())->others == before->others);
+  rlimit limit{};
+  REQUIRE(getrlimit(RLIMIT_CORE, &limit) == 0);
+  const rlimit other = {limit.rlim_cur == 1 ? rlim_t{0} : rlim_t{1}, limit.rlim_max};
+  if (limit.rlim_max > 0) {
+    REQUIRE(setrlimit(RLIMIT_CORE, &other) == 0);
+    CHECK(AttributesOf(getpid())->others != before->others);
+    REQUIRE(setrlimit(RLIMIT_CORE, &limit) == 0);
+  }
+  const auto handler = signal(SIGUSR2, SIG_IGN);
+  CHECK(AttributesOf(getpid())->others != before->others);
+  signal(SIGUSR2, handler);
+  CHECK(AttributesOf(getpid())->others == before->others);
+  CHECK_FALSE(AttributesOf(-1).has_value());
+
+  const UniqueFd self(open("/proc/self/exe", O_RDONLY));
+  struct stat status;
+  REQUIRE(fstat(self.get(), &status) == 0);
+  REQUIRE(lseek(self.get(), 17, SEEK_SET) == 17);
+  CHECK(OffsetOf(getpid(), self.get(), status.st_dev, status.st_ino) == 17u);
+  CHECK_FALSE(OffsetOf(getpid(), self.get(), status.st_dev, status.st_ino + 1).has_value());
+}
+
+TEST_CASE("A file without a name is known by its content") {
+  const UniqueFd file(open("/tmp", O_TMPFILE | O_RDWR, 0600));
+  if (!file.valid()) return;  // Not on every file system.
+  REQUIRE(write(file.get(), "content", 7) == 7);
+  std::vector<OpenDescriptor> open;
+  for (const OpenDescriptor& one : DescriptorsOf(getpid())) {
+    if (one.fd == file.get()) open.push_back(one);
+  }
+  REQUIRE(open.size() == 1);
+  REQUIRE(NameNameless(getpid(), &open));
+  const std::string name = open[0].path;
+  CHECK(name.starts_with("sha256:"));
+  REQUIRE(pwrite(file.get(), "C", 1, 0) == 1);
+  REQUIRE(NameNameless(getpid(), &open));
+  CHECK(open[0].path != name);
 }
 
 TEST_CASE("A field of proc is found at the start of a line only") {

@@ -47,7 +47,12 @@ class Holding {
     const auto mismatch = Present(store_.get()).FirstMismatch(record_, whole, {});
     return mismatch.has_value() ? mismatch->reason : v1::Decision::REASON_NONE;
   }
+  Reason MismatchAmong(const std::vector<std::string>& suspects) {
+    const auto mismatch = Present(store_.get()).MismatchAmong(record_, suspects);
+    return mismatch.has_value() ? mismatch->reason : v1::Decision::REASON_NONE;
+  }
   const v1::ActionRecord& record() const { return record_; }
+  DiskStore* store() const { return store_.get(); }
 
  private:
   Digest Now(const std::string& name) const { return *store_->DigestOfPath(Path(name), StampOf(Path(name)), false); }
@@ -206,6 +211,43 @@ TEST_CASE("A link to a directory that the command made is not taken for what it 
   REQUIRE(symlink("d", world.Path("link").c_str()) == 0);
   world.Make("link");
   CHECK(world.Mismatch(/*whole=*/true) == v1::Decision::REASON_APPEARED);
+}
+
+TEST_CASE("Of suspects it is said what does not hold, if they count") {
+  Holding world;
+  world.files().Write("a", "one");
+  world.Observe("a")->set_content(true);
+  world.Observe("looked for");
+  const std::vector<std::string> suspects = {world.Path("b"), world.Path("looked for"), world.Path("a")};
+  CHECK(world.MismatchAmong(suspects) == v1::Decision::REASON_NONE);
+  world.files().Write("looked for", "");  // It may be a product for which that makes no difference.
+  CHECK(world.MismatchAmong(suspects) == v1::Decision::REASON_NONE);
+  world.files().Write("a", "two");
+  CHECK(world.MismatchAmong(suspects) == v1::Decision::REASON_EDITED);
+  CHECK(world.MismatchAmong({world.Path("b")}) == v1::Decision::REASON_NONE);
+}
+
+TEST_CASE("A product with another mode is not as it was left, nor a directory of its own with something else in it") {
+  Holding world;
+  const std::string path = world.files().Write("out", "content");
+  world.Observe("out")->set_status(true);
+  std::filesystem::create_directory(world.Path("d"));
+  world.files().Write("d/own", "");
+  for (const char* name : {"out", "d", "d/own"}) {
+    v1::Effect* const effect = world.Make(name);
+    effect->set_mode(StateOf(world.Path(name), true).stamp.mode & 07777);
+    effect->set_mode_set(true);
+  }
+  const auto is_final = [&](const std::string& name) {
+    return Present(world.store()).IsFinal(world.record(), world.Path(name));
+  };
+  CHECK(is_final("out"));
+  CHECK(is_final("d"));
+  world.files().Write("d/stray", "");
+  CHECK_FALSE(is_final("d"));
+  CHECK(is_final("d/own"));
+  chmod(path.c_str(), 0700);
+  CHECK_FALSE(is_final("out"));
 }
 
 }  // namespace
