@@ -1,5 +1,7 @@
 #include "daemon/build/holds.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -163,24 +165,30 @@ absl::flat_hash_set<std::string> AlikePaths(const std::vector<std::shared_ptr<co
   return alike;
 }
 
-bool Present::IsFinal(const v1::ActionRecord& record, const std::string& path) {
-  const auto effect = std::find_if(record.effects().begin(), record.effects().end(),
-                                   [&](const v1::Effect& one) { return one.path() == path; });
+EffectsByPath IndexEffects(const v1::ActionRecord& record) {
+  EffectsByPath all;
+  all.reserve(static_cast<size_t>(record.effects_size()));
+  for (const v1::Effect& effect : record.effects()) all[effect.path()] = &effect;
+  return all;
+}
+
+bool Present::IsFinal(const v1::Effect& effect, const EffectsByPath& all) {
+  const std::string& path = effect.path();
   const FileState& state = State(path, /*nofollow=*/true);
-  if (state.type != effect->type() || state.error != 0) return false;
+  if (state.type != effect.type() || state.error != 0) return false;
+  if (state.type == v1::FILE_ABSENT) return true;
   if (state.type == v1::FILE_SYMLINK) {
     // One that leads to a directory means something else than none: `ln -sf a link` makes link/a then.
-    return state.target == effect->target() && State(path, /*nofollow=*/false).type != v1::FILE_DIRECTORY;
+    return state.target == effect.target() && State(path, /*nofollow=*/false).type != v1::FILE_DIRECTORY;
   }
-  if (effect->mode_set() && (state.stamp.mode & 07777) != effect->mode() && state.type != v1::FILE_ABSENT) return false;
-  if (state.type == v1::FILE_DIRECTORY && effect->mode_set()) {
+  if (effect.mode_set() && (state.stamp.mode & 07777) != effect.mode()) return false;
+  if (state.type == v1::FILE_DIRECTORY && effect.mode_set()) {
     // What somebody else has laid in a directory of its own goes away where it is made anew.
-    const absl::flat_hash_set<std::string> own = OwnPaths(record);
     const Listing listing = List(path);
     return std::all_of(listing.begin(), listing.end(),
-                       [&](const ListedName& entry) { return own.contains(absl::StrCat(path, "/", entry.name)); });
+                       [&](const ListedName& entry) { return all.contains(absl::StrCat(path, "/", entry.name)); });
   }
-  return state.type != v1::FILE_REGULAR || DigestNow(path, state) == FromProto(effect->digest());
+  return state.type != v1::FILE_REGULAR || DigestNow(path, state) == FromProto(effect.digest());
 }
 
 std::optional<Mismatch> Present::MismatchAmong(const v1::ActionRecord& record,
@@ -196,11 +204,13 @@ std::optional<Mismatch> Present::MismatchAmong(const v1::ActionRecord& record,
 
 std::optional<Mismatch> Present::FirstMismatch(const v1::ActionRecord& record, bool whole,
                                                const absl::flat_hash_set<std::string>& alike) {
-  const absl::flat_hash_set<std::string> own = OwnPaths(record);
+  const absl::flat_hash_set<std::string> own = whole ? OwnPaths(record) : absl::flat_hash_set<std::string>();
+  const EffectsByPath effects = whole ? IndexEffects(record) : EffectsByPath();
   touched_ = false;
   for (const v1::Observation& observation : record.observations()) {
-    if (whole && IsOnlyALook(observation) && own.contains(observation.path()) && IsFinal(record, observation.path())) {
-      continue;
+    if (whole && IsOnlyALook(observation)) {
+      const auto effect = effects.find(observation.path());
+      if (effect != effects.end() && IsFinal(*effect->second, effects)) continue;
     }
     if (IsOnlyALook(observation) && IsAbsentOrFile(observation.type()) && alike.contains(observation.path()) &&
         IsAbsentOrFile(State(observation.path(), observation.nofollow()).type)) {
@@ -208,9 +218,25 @@ std::optional<Mismatch> Present::FirstMismatch(const v1::ActionRecord& record, b
     }
     if (std::optional<Mismatch> mismatch = Compare(observation, whole ? &own : nullptr)) return mismatch;
   }
-  // Through a link it would write somewhere else.
+  if (whole) {
+    // Nobody would have asked what became of these: so they stay what somebody has made of them since.
+    absl::flat_hash_set<std::string_view> looked_at;
+    for (const v1::Observation& observation : record.observations()) {
+      if (!observation.replaced()) looked_at.insert(observation.path());
+    }
+    for (const v1::Effect& effect : record.effects()) {
+      if (looked_at.contains(effect.path()) || IsFinal(effect, effects)) continue;
+      return Mismatch{v1::Decision::REASON_EDITED, effect.path(), "is not as it was left"};
+    }
+  }
   for (const v1::Effect& effect : record.effects()) {
-    if (effect.type() != v1::FILE_REGULAR || State(effect.path(), /*nofollow=*/true).type != v1::FILE_SYMLINK) continue;
+    if (effect.type() != v1::FILE_REGULAR) continue;
+    const v1::FileType now = State(effect.path(), /*nofollow=*/true).type;
+    if (now == v1::FILE_REGULAR && !effect.mode_set() && access(effect.path().c_str(), W_OK) != 0) {
+      return Mismatch{v1::Decision::REASON_STATUS, effect.path(), "is protected against writing"};
+    }
+    // Through a link it would write somewhere else.
+    if (now != v1::FILE_SYMLINK) continue;
     const auto& seen = record.observations();
     const bool knew = std::any_of(seen.begin(), seen.end(), [&](const v1::Observation& observation) {
       return observation.nofollow() && observation.path() == effect.path();

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -24,6 +25,10 @@ struct Mismatch {
   std::string path;
   std::string text;  // For people, without the path: "was edited".
 };
+
+using EffectsByPath = absl::flat_hash_map<std::string_view, const v1::Effect*>;
+// As long as the record lives.
+EffectsByPath IndexEffects(const v1::ActionRecord& record);
 
 // Compares records with the present. The states of one moment: each path is looked at once, so use one for each
 // decision. Not thread-safe.
@@ -48,8 +53,8 @@ class Present {
   // At the last FirstMismatch something had another time, and the content that was known.
   bool touched() const { return touched_; }
 
-  // What the action left at `path`, which is one of its own, is there.
-  bool IsFinal(const v1::ActionRecord& record, const std::string& path);
+  // What the action left is there. `all`: its other effects.
+  bool IsFinal(const v1::Effect& effect, const EffectsByPath& all);
 
   const FileState& State(const std::string& path, bool nofollow);
   // Of a regular file as State says it is; none if it cannot be read, or is changing.

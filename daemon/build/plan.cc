@@ -48,10 +48,11 @@ Mismatch ReadsOneOf(const v1::ActionRecord& record, const absl::flat_hash_set<st
 std::vector<PlannedCommand> PlanBelow(Store* store, const StoredAction& whole) {
   Present present(store);
   const absl::flat_hash_set<std::string> made = OwnPaths(whole.record);
+  const EffectsByPath effects = IndexEffects(whole.record);
   absl::flat_hash_set<std::string> paths;
   for (const v1::Observation& observation : whole.record.observations()) {
     const std::string& path = observation.path();
-    if (made.contains(path) && present.IsFinal(whole.record, path)) continue;
+    if (const auto own = effects.find(path); own != effects.end() && present.IsFinal(*own->second, effects)) continue;
     if (present.Compare(observation, &made).has_value()) paths.insert(path);
   }
   std::vector<PlannedCommand> planned;

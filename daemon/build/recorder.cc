@@ -4,6 +4,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "daemon/build/process_state.h"
 #include "daemon/build/recorder_impl.h"
 #include "daemon/session/path.h"
@@ -185,6 +188,32 @@ void BuildRecorder::Impl::OnCommandStarted(CommandId id, FollowedModel model) {
   scopes_.emplace(id, std::move(scope));
 }
 
+void BuildRecorder::Impl::ObserveLoader(Scope* scope, const v1::Proc& proc, FollowedModel model) {
+  constexpr absl::string_view kLibraryPath = "LD_LIBRARY_PATH=";
+  constexpr absl::string_view kPreload = "LD_PRELOAD=";
+  const std::string& cwd = model.trace.Find(scope->command)->cwd;
+  const auto look = [&](const std::string& spelled, uint32_t weight) {
+    std::string path;
+    if (!ResolvePath("/", cwd, spelled, &path) || !Counts(scope, path)) return;
+    ObserveNow(scope, model.trace.Intern(path), /*nofollow=*/false, weight, model.trace);
+  };
+  for (const std::string& entry : scope->start.key.environment()) {
+    absl::string_view value = entry;
+    if (absl::ConsumePrefix(&value, kLibraryPath)) {
+      for (const absl::string_view directory : absl::StrSplit(value, absl::ByAnyChar(":;"))) {
+        for (const std::string& library : proc.libraries()) {
+          look(absl::StrCat(directory.empty() ? "." : directory, "/", library.substr(library.rfind('/') + 1)),
+               kExistence);
+        }
+      }
+    } else if (absl::ConsumePrefix(&value, kPreload)) {
+      for (const absl::string_view library : absl::StrSplit(value, absl::ByAnyChar(": "), absl::SkipEmpty())) {
+        if (library.find('/') != library.npos) look(std::string(library), kContent);
+      }
+    }
+  }
+}
+
 void BuildRecorder::Impl::OnImage(Scope* scope, const v1::Proc& proc, FollowedModel model) {
   const Command& command = *model.trace.Find(scope->command);
   if (command.process != scope->process) return;
@@ -202,6 +231,7 @@ void BuildRecorder::Impl::OnImage(Scope* scope, const v1::Proc& proc, FollowedMo
     // One that was found below a relative name is told by that. The vdso is no file.
     if (library.find('/') != std::string::npos) content(library);
   }
+  ObserveLoader(scope, proc, model);
   // A file as standard input is read from there on; it is not seen whether it is.
   for (const OpenDescriptor& open : scope->start.open) {
     const bool named = !open.path.empty() && open.path.front() == '/';

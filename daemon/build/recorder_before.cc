@@ -2,11 +2,14 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <utility>
+
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "daemon/build/process_state.h"
 #include "daemon/build/recorder_impl.h"
+#include "daemon/session/path.h"
 
 namespace ocpwatch {
 
@@ -14,6 +17,8 @@ namespace {
 
 // A directory with more below it than this is not followed when it is renamed.
 constexpr size_t kMaxTree = 100'000;
+// The kernel's own bound for links on the way: path_resolution(7).
+constexpr int kMaxLinks = 40;
 
 bool Writes(uint32_t flags) { return (flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC)) != 0; }
 
@@ -78,7 +83,10 @@ FileState BuildRecorder::Impl::LookBefore(Scope* scope, PathId path, bool nofoll
     seen.listing = std::make_shared<const Listing>(List(name));
   }
   Observe(scope, path, nofollow, std::move(seen), trace);
-  if (const auto writer = writers_.find(path); writer != writers_.end() && Unordered(*scope, writer->second, trace)) {
+  const auto writer = writers_.find(path);
+  // Of two that make one directory it does not matter who was first.
+  const bool alike = state.type == v1::FILE_DIRECTORY && weight == kExistence;
+  if (writer != writers_.end() && !alike && Unordered(*scope, writer->second, trace)) {
     totals_.add_hazards(absl::StrCat(absl::Utf8SafeCEscape(name), " was written by two commands at the same time"));
     scope->Taint(v1::Decision::REASON_HAZARD, "two commands wrote a file at the same time", name);
     if (Scope* const other = ScopeOf(writer->second)) {
@@ -105,10 +113,18 @@ void BuildRecorder::Impl::BeforeChange(Scope* scope, v1::Op op, const v1::Before
   before.path2 = Physical(scope, last_applied_.path2, call.path2(), call.fd2(), process, model);
   before.time_ns = absl::GetCurrentTimeNanos();
   const auto through_links = [&](PathId path) {
-    const FileState link = StateOf(trace.Path(path), /*nofollow=*/true);
-    if (link.type != v1::FILE_SYMLINK) return path;
-    ObserveState(scope, path, /*nofollow=*/true, link, kExistence, trace);
-    return trace.Intern(RealPath(trace.Path(path)));
+    for (int hops = 0; hops < kMaxLinks; ++hops) {
+      const std::string& name = trace.Path(path);
+      const FileState link = StateOf(name, /*nofollow=*/true);
+      if (link.type != v1::FILE_SYMLINK) break;
+      ObserveState(scope, path, /*nofollow=*/true, link, kExistence, trace);
+      const std::string real = RealPath(name);
+      std::string target = real;
+      // It leads to nothing yet.
+      if (real == name && !ResolvePath("/", RealPath(DirectoryOf(name)), link.target, &target)) break;
+      path = trace.Intern(target);
+    }
+    return path;
   };
   const auto look = [&](PathId path, bool nofollow, uint32_t weight, bool replaced) {
     return path == kNoPath ? FileState() : LookBefore(scope, path, nofollow, weight, replaced, process, trace);
@@ -169,8 +185,14 @@ void BuildRecorder::Impl::BeforeChange(Scope* scope, v1::Op op, const v1::Before
       before.state = look(before.path, (call.flags() & AT_SYMLINK_NOFOLLOW) != 0, kContent | kMode, false);
       break;
   }
-  Intend(scope, before.path, trace);
-  Intend(scope, before.path2, trace);
+  for (const PathId path : {before.path, before.path2}) {
+    Intend(scope, path, trace);
+    // At once: two calls that wait side by side have to know of each other.
+    const bool removes_nothing = (op == v1::OP_UNLINK || op == v1::OP_RMDIR) && before.state.type == v1::FILE_ABSENT;
+    if (path == kNoPath || op == v1::OP_MKDIR || removes_nothing) continue;
+    CommandId& writer = writers_[path];
+    before.announced.emplace_back(path, std::exchange(writer, scope->command));
+  }
   befores_[uint64_t{process} << 32 | call.id()] = std::move(before);
 }
 

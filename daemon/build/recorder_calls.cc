@@ -57,6 +57,7 @@ void BuildRecorder::Impl::OnInheritedUse(Scope* scope, uint32_t number, int32_t 
                                          FollowedModel model) {
   const Process* const process = model.tracker.processes().Find(number);
   if (process == nullptr) return;
+  if (read != nullptr && read->has_stat() && S_ISREG(read->stat().mode())) NoteInputUse(scope, FromStat(read->stat()));
   const Descriptor* const opened = process->descriptors.Find(fd);
   // A file: its open says all. What has been opened by the name of a descriptor is that descriptor.
   const std::string& path = opened == nullptr || opened->path == kNoPath ? "" : model.trace.Path(opened->path);
@@ -89,6 +90,14 @@ void BuildRecorder::Impl::OnInheritedUse(Scope* scope, uint32_t number, int32_t 
   }
   if (!known && fd > STDIN_FILENO) return;
   TaintUsers(scope, known ? &used : nullptr, read != nullptr, fd);
+}
+
+void BuildRecorder::Impl::NoteInputUse(Scope* scope, const OpenDescriptor& used) {
+  for (; scope != nullptr; scope = scope->parent) {
+    for (SharedInput& input : scope->start.inputs) {
+      input.used = input.used || (input.dev == used.dev && input.ino == used.ino);
+    }
+  }
 }
 
 void BuildRecorder::Impl::TaintUsers(Scope* scope, const OpenDescriptor* used, bool read, int32_t fd) {
@@ -225,6 +234,13 @@ void BuildRecorder::Impl::OnAfter(Scope* scope, const v1::Frame& frame, const Ap
   if (Changes(op, call.flags())) {
     if (call.error() != 0) {
       if (!looked_before) ObserveError(scope, path, nofollow, call.error(), kContent, trace);
+      for (const auto& [announced, writer] : before.announced) {
+        if (writers_[announced] == scope->command) writers_[announced] = writer;
+      }
+      // What was to be replaced, whatever it was, was in the way.
+      for (const PathId each : {path, before.path2}) {
+        if (each != kNoPath && call.error() != EEXIST) CountMode(scope, each);
+      }
       // It may be for the directory's sake that nothing could be made there.
       for (const PathId each : {path, applied.path2}) {
         if (each != kNoPath && call.error() != EEXIST && call.error() != ENOTEMPTY && call.error() != EISDIR) {

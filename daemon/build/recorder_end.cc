@@ -108,15 +108,14 @@ void BuildRecorder::Impl::CarryTimes(const Scope& scope) {
 
 void BuildRecorder::Impl::CheckInputs(Scope* scope, v1::ActionRecord* record) {
   for (const SharedInput& input : scope->start.inputs) {
-    const std::optional<uint64_t> now = OffsetOf(input.holder, input.holder_fd, input.dev, input.ino);
-    if (!now.has_value() || *now == input.offset) continue;  // Or nobody has it any more.
+    if (!input.used) continue;
     if (scope->parent == nullptr && input.fd == STDIN_FILENO) {
-      record->set_input_offset(*now);
-    } else {
-      scope->Taint(
-          v1::Decision::REASON_TERMINAL,
-          absl::StrCat("it read from a file that what started it reads on from ", "(descriptor ", input.fd, ")"));
+      const std::optional<uint64_t> now = OffsetOf(input.holder, input.holder_fd, input.dev, input.ino);
+      if (now.has_value()) record->set_input_offset(*now);
+      continue;
     }
+    scope->Taint(v1::Decision::REASON_TERMINAL,
+                 absl::StrCat("it read from a file that what started it reads on from (descriptor ", input.fd, ")"));
   }
 }
 
@@ -279,6 +278,10 @@ void BuildRecorder::Impl::AddEffects(Scope* scope, const Trace& trace, v1::Actio
     effect.set_in_place(change->in_place);
     if (state.type == v1::FILE_SYMLINK) effect.set_target(state.target);
     if (state.type == v1::FILE_REGULAR) {
+      const auto& first = followed != scope->seen.end() ? followed : link;
+      effect.set_keeps_times(first != scope->seen.end() && first->second.type == v1::FILE_REGULAR &&
+                             first->second.stamp.ino == state.stamp.ino && first->second.stamp.dev == state.stamp.dev &&
+                             first->second.stamp.mtime_ns == state.stamp.mtime_ns);
       if (change->times_set) {
         effect.set_times_set(true);
         effect.set_mtime_ns(state.stamp.mtime_ns);

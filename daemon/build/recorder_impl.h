@@ -53,8 +53,10 @@ class BuildRecorder::Impl {
     PathId path2 = kNoPath;
     FileState state;
     FileState state2;
-    uint32_t made_mode = 0;         // See Change.
-    int64_t time_ns = 0;            // Wall clock.
+    uint32_t made_mode = 0;  // See Change.
+    int64_t time_ns = 0;     // Wall clock.
+    // Of what it has become the writer by being about to write, and who was that before it (0: nobody).
+    std::vector<std::pair<PathId, CommandId>> announced;
     std::vector<std::string> tree;  // Of a directory that is renamed: what is below it.
   };
   // An exec or spawn that has not been decided about: not all its arguments have come, or it waits for other sessions.
@@ -75,6 +77,8 @@ class BuildRecorder::Impl {
   Scope* ScopeOf(CommandId command) const;
   void OnFork(Scope* scope, uint32_t child);
   void OnImage(Scope* scope, const v1::Proc& proc, FollowedModel model);
+  // Where the loader has looked for libraries because the environment says so, and found none.
+  void ObserveLoader(Scope* scope, const v1::Proc& proc, FollowedModel model);
   // Whether the two run side by side, neither above the other.
   bool Unordered(const Scope& scope, CommandId other, const Trace& trace) const;
   // Why it ran, once its command has a number.
@@ -95,8 +99,9 @@ class BuildRecorder::Impl {
   // Whoever has read the file and has no digest yet gets it now.
   void SettleReaders(const FileState& state);
   void Resolve(Version* version);
-  // The mode of a file that kept it when its content was replaced has been looked at: so it was an input.
-  static void CountKeptMode(Scope* scope, PathId path);
+  // The mode of a file was an input after all: it kept it when its content was replaced, and somebody looked; or it
+  // could not be changed.
+  static void CountMode(Scope* scope, PathId path);
   void CheckReadHazard(Scope* scope, PathId path, const Trace& trace);
 
   // ---- recorder_paths.cc
@@ -114,6 +119,8 @@ class BuildRecorder::Impl {
   static void TaintUsers(Scope* scope, const OpenDescriptor* used, bool read, int32_t fd);
   void OnOpenedByDescriptor(Scope* scope, const v1::AfterCall& call, const DescriptorName& name, const Process& process,
                             const Trace& trace);
+  // Somebody has read from an input that others read on from.
+  static void NoteInputUse(Scope* scope, const OpenDescriptor& used);
   // `read` is the call if it reads from it, null if it writes.
   void OnInheritedUse(Scope* scope, uint32_t process, int32_t fd, const v1::AfterCall* read, FollowedModel model);
 
@@ -144,8 +151,14 @@ class BuildRecorder::Impl {
                                       FollowedModel model, Decisions* decisions);
   // Another session runs the action that the request is for.
   bool WaitsOn(Request* request) const;
-  Reuse TryReuse(Scope* parent, const StoredAction& action, const absl::flat_hash_set<std::string>& alike,
-                 std::optional<Present>* present, Mismatch* why, FollowedModel model);
+  // `number`: the process that it would be.
+  Reuse TryReuse(Scope* parent, uint32_t number, const StoredAction& action,
+                 const absl::flat_hash_set<std::string>& alike, std::optional<Present>* present, Mismatch* why,
+                 FollowedModel model);
+  // A file that the record would change and that somebody has open, who would go on with the old one. Not process
+  // `number`, which is to be ended.
+  std::optional<Mismatch> HeldOpen(const Scope& parent, const v1::ActionRecord& record, uint32_t number,
+                                   Present* present, FollowedModel model);
   // The path has let a record down: the next ones are asked about it first.
   void Suspect(const std::string& path);
   // The names that commands above have drawn at random, the latest first; some of them.
@@ -175,6 +188,9 @@ class BuildRecorder::Impl {
   // Who else has the files open than process `number`, which gets them from `source` (of a spawn: its parent).
   static void FindHolders(const Process& source, uint32_t number, const std::vector<OpenDescriptor>& open,
                           FollowedModel model, std::vector<OutputGroup>* groups);
+  // Two that were opened one by one write over each other; which wrote what is not known. kcmp(2) tells, where it may.
+  static void SeparateDescriptions(int32_t pid, const std::vector<OpenDescriptor>& open,
+                                   std::vector<OutputGroup>* groups);
   void Substitute(int32_t pid, const std::vector<OpenDescriptor>& open, std::vector<OutputGroup>* groups,
                   google::protobuf::RepeatedPtrField<v1::Substitute>* substitutes);
   void AddOutputs(Scope* scope, v1::ActionRecord* record);

@@ -82,7 +82,7 @@ void BuildRecorder::Impl::SettleReaders(const FileState& state) {
   unhashed_.erase(found);
 }
 
-void BuildRecorder::Impl::CountKeptMode(Scope* scope, PathId path) {
+void BuildRecorder::Impl::CountMode(Scope* scope, PathId path) {
   for (; scope != nullptr; scope = scope->parent) {
     for (const bool nofollow : {false, true}) {
       const auto seen = scope->seen.find(Scope::Key(path, nofollow));
@@ -108,7 +108,7 @@ void BuildRecorder::Impl::Observe(Scope* scope, PathId path, bool nofollow, Seen
     const bool lists = seen.listing != nullptr && changed != scope->changed.end() && changed->second.in_place;
     if (changed != scope->changed.end() && !lists) {
       const bool at_mode = (seen.weight & (kStatus | kMode)) != 0;
-      if (at_mode && seen.type == v1::FILE_REGULAR && !changed->second.mode_set) CountKeptMode(scope, path);
+      if (at_mode && seen.type == v1::FILE_REGULAR && !changed->second.mode_set) CountMode(scope, path);
       return;
     }
     if (IsUnderMade(*scope, path, paths)) return;

@@ -1,5 +1,7 @@
 // Where a command's words go: what they are captured with, and what of it is kept.
 #include <fcntl.h>
+#include <linux/kcmp.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -84,6 +86,20 @@ void BuildRecorder::Impl::FindHolders(const Process& source, uint32_t number, co
         holds = holds || (descriptor.writable && descriptor.path == opened->path);
       });
       if (holds) group.holders.emplace_back(other->pid, BytesWritten(other->pid));
+    }
+  }
+}
+
+void BuildRecorder::Impl::SeparateDescriptions(int32_t pid, const std::vector<OpenDescriptor>& open,
+                                               std::vector<OutputGroup>* groups) {
+  for (OutputGroup& group : *groups) {
+    if (group.kind != OpenDescriptor::Kind::kFile || group.fds.size() < 2) continue;
+    int32_t first = -1;
+    for (const OpenDescriptor& descriptor : open) {
+      const bool ours = std::find(group.fds.begin(), group.fds.end(), descriptor.fd) != group.fds.end();
+      if (!ours || descriptor.source_fd < 0 || (descriptor.flags & O_APPEND) != 0) continue;
+      if (first < 0) first = descriptor.source_fd;
+      if (syscall(SYS_kcmp, pid, pid, KCMP_FILE, first, descriptor.source_fd) > 0) group.unclear = true;
     }
   }
 }

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "daemon/build/recorder_impl.h"
+#include "daemon/ingest/ingest_target.h"
 
 namespace ocpwatch {
 
@@ -62,13 +63,38 @@ bool BuildRecorder::Impl::MentionsTemporary(const StoredAction& action) {
   return known->second;
 }
 
+std::optional<Mismatch> BuildRecorder::Impl::HeldOpen(const Scope& parent, const v1::ActionRecord& record,
+                                                      uint32_t number, Present* present, FollowedModel model) {
+  if (record.effects().empty()) return std::nullopt;
+  absl::flat_hash_map<PathId, int32_t> held;  // By whom.
+  for (const Process* process : model.tracker.processes().InOrder()) {
+    if (process->ended || process->number == number) continue;
+    process->descriptors.ForEach([&](int32_t, const Descriptor& open) {
+      if (open.path != kNoPath && !open.directory) held.emplace(open.path, process->pid);
+    });
+  }
+  for (const v1::Effect& effect : record.effects()) {
+    const FileState& state = present->State(effect.path(), /*nofollow=*/true);
+    if (state.type != v1::FILE_REGULAR) continue;
+    const auto holder = held.find(model.trace.Intern(effect.path()));
+    bool is_held = holder != held.end() && PidRuns(holder->second);
+    for (const Scope* above = &parent; above != nullptr && !is_held; above = above->parent) {
+      is_held = std::any_of(above->start.open.begin(), above->start.open.end(), [&](const OpenDescriptor& open) {
+        return open.kind == OpenDescriptor::Kind::kFile && open.dev == state.stamp.dev && open.ino == state.stamp.ino;
+      });
+    }
+    if (is_held) return Mismatch{v1::Decision::REASON_HAZARD, effect.path(), "is open in another command"};
+  }
+  return std::nullopt;
+}
+
 void BuildRecorder::Impl::Suspect(const std::string& path) {
   if (std::find(suspects_.begin(), suspects_.end(), path) != suspects_.end()) return;
   suspects_.insert(suspects_.begin(), path);
   if (suspects_.size() > kMaxSuspects) suspects_.pop_back();
 }
 
-BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, const StoredAction& action,
+BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, uint32_t number, const StoredAction& action,
                                                          const absl::flat_hash_set<std::string>& alike,
                                                          std::optional<Present>* states, Mismatch* why,
                                                          FollowedModel model) {
@@ -104,6 +130,10 @@ BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, const St
   for (const v1::Observation& observation : record.observations()) {
     if (!busy(observation.path())) continue;
     *why = {v1::Decision::REASON_HAZARD, observation.path(), "is being written by another command"};
+    return Reuse::kNot;
+  }
+  if (mismatch = HeldOpen(*parent, record, number, &present, model); mismatch.has_value()) {
+    *why = *std::move(mismatch);
     return Reuse::kNot;
   }
   if (mismatch = UsedByOthers(record); mismatch.has_value()) {

@@ -73,9 +73,10 @@ std::shared_ptr<const StoredAction> BuildRecorder::Impl::TryWhole(Decisions* dec
   const auto put_back = [&](const v1::ActionRecord& record, bool as_left) -> std::optional<Mismatch> {
     if (std::optional<Mismatch> mismatch = WhyNotWhole(&*present, record, as_left)) return mismatch;
     const auto& effects = record.effects();
-    whole = as_left || (record.exit_status() == 0 && !effects.empty() &&
-                        std::all_of(effects.begin(), effects.end(),
-                                    [&](const v1::Effect& effect) { return present->IsFinal(record, effect.path()); }));
+    const EffectsByPath all = IndexEffects(record);
+    whole = record.exit_status() == 0 && !effects.empty() &&
+            std::all_of(effects.begin(), effects.end(),
+                        [&](const v1::Effect& effect) { return present->IsFinal(effect, all); });
     // Where something has been touched, the command would have made its products anew.
     const Untouched untouched = present->touched() ? Untouched::kNewTimes : Untouched::kKeepTimes;
     bool changed = false;

@@ -223,8 +223,9 @@ class Restorer {
       const timespec times[2] = {{0, UTIME_OMIT},
                                  {effect.mtime_ns() / 1'000'000'000, effect.mtime_ns() % 1'000'000'000}};
       if (utimensat(AT_FDCWD, path.c_str(), times, 0) != 0) return Failed("set the time of", path);
-    } else if (!written && untouched_ == Untouched::kNewTimes && utimensat(AT_FDCWD, path.c_str(), nullptr, 0) != 0) {
-      return Failed("set the time of", path);
+    } else if (untouched_ == Untouched::kNewTimes && (written || !effect.keeps_times())) {
+      // Also of what was laid down before: who is placed later is not older.
+      if (utimensat(AT_FDCWD, path.c_str(), nullptr, 0) != 0) return Failed("set the time of", path);
     }
     struct stat status;
     if (lstat(path.c_str(), &status) == 0) store_.NoteDigest(path, FileStamp::Of(status), FromProto(effect.digest()));

@@ -104,6 +104,7 @@ struct SharedInput {
   int32_t holder_fd = -1;
   uint64_t dev = 0;
   uint64_t ino = 0;
+  bool used = false;  // Somebody has read from it.
 };
 
 // What was decided about a command before it started.

@@ -445,6 +445,51 @@ TABLE = [
     ("writes over part of its output", "",
      "printf abcdef > o; exec 3<> o; sh -c 'printf X >&3'; exec 3>&-; cat o",
      ["rm o", "echo 1 > o"]),
+    ("side product by hand", "printf 'p.c: p.y\\n\\tsed s/y/c/ p.y > p.c; sed s/y/h/ p.y > p.h\\n' > Makefile; echo y > p.y",
+     "make -s",
+     ["echo hand > p.h", "rm p.h", "rm p.c", "echo hand > p.c"]),
+    ("made once", "mkdir s; echo 1 > s/x; echo 2 > s/y; tar cf s.tar s; rm -r s",
+     "[ -d s ] || tar xf s.tar; cat s/*",
+     ["echo hand > s/x", "rm s/y", "chmod 600 s/x", "rm -r s"]),
+    ("waits for a file", "echo z > z",
+     "cat z; rm -f ready; (sleep 0.2; cat z > ready) & for i in 1 2 3 4 5 6 7 8 9 10; do [ -e ready ] && break; sleep 0.1; done; cat ready; wait",
+     ["echo y > z", "echo x > z"]),
+    ("mode of what was not to be written", "echo 1 > in; echo old > out; mkdir d; chmod 444 out; chmod 555 d",
+     "cat in > out; echo $?; cat in > d/o; echo $?; sh -c 'echo 2 >> out'; echo $?",
+     ["chmod 644 out", "chmod 755 d; echo old > d/o; chmod 555 d", "chmod 444 out", "echo 2 > in"]),
+    ("protected output", "echo 1 > a; echo z > z",
+     "cat z; tee out < a; echo $?; python3 -c 'open(\"c\", \"w\").write(\"1\")' 2>/dev/null; echo $?",
+     ["chmod 444 out; echo y > z", "chmod 644 out; chmod 444 c; echo x > z", "chmod 644 c"]),
+    ("times of what was not written", "printf 'out: in\\n\\tcat in > out\\n' > Makefile; echo 1 > in; echo z > z",
+     "cat z; chmod 755 in; flock in true; python3 -c 'open(\"in\", \"r+\").read()'; sh -c ': >> in'; make",
+     ["echo y > z", "echo x > z", "echo 2 > in"]),
+    ("its log is appended to by another", "echo z > z; echo new > in",
+     "exec 4>&1 > log; echo start; sh -c 'echo sub >> log'; cat z; echo end; exec >&4; cat log; exec 3>>log; echo p1 >&3; tee -a log < in > /dev/null; echo p2 >&3; cat log",
+     ["echo y > z", "echo x > z", "rm log"]),
+    ("another file under the same name", "echo z > z; echo new > in",
+     "echo old > o; exec 3< o; cp in o; cat z; cat <&3",
+     ["echo y > z", "echo x > z"]),
+    ("library path", "mkdir l1 l2; echo 'int f(void){return 2;}' > f.c; echo 'int f(void); int main(void){return f();}' > m.c; gcc -shared -fPIC -o l2/libf.so f.c; gcc -o m m.c -Ll2 -lf",
+     "LD_LIBRARY_PATH=l1:l2 ./m; echo $?",
+     ["echo 'int f(void){return 1;}' > g.c; gcc -shared -fPIC -o l1/libf.so g.c", "rm l1/libf.so"]),
+    ("preloaded by the user", "echo 'int getuid(void){return 7;}' > p.c; gcc -shared -fPIC -o p.so p.c; echo z > z",
+     "LD_PRELOAD=$PWD/p.so id -ru 2>/dev/null; cat z",
+     ["sed -i s/7/8/ p.c; gcc -shared -fPIC -o p.so p.c", "rm p.so", "echo y > z"]),
+    ("loop with a reader in it", "printf '1\\n2\\n3\\n' > in; echo z > z",
+     "cat z; while read x; do echo $x; cat z; done < in; while read x; do cat > /dev/null; echo $x; done < in; while read x; do echo $x; wc -l; done < in; while read x; do sh -c 'cat > /dev/null'; echo $x; done < in",
+     ["echo y > z", "echo x > z"]),
+    ("many restored", "echo z > z; printf 'c0: a\\n\\techo remade; touch c0\\n' > Makefile; printf 'seq 10 > a\\nfor i in 0 1 2 3 4 5; do seq 300000 > c$i; done\\n' > gen",
+     "cat z; sh gen; make c0; rm -f c[1-5]",
+     ["echo y > z", "echo x > z", "rm c0; echo v > z"]),
+    ("through a dangling link", "echo z > z; ln -s nowhere/x l",
+     "cat z; echo 1 > l; echo $?",
+     ["echo y > z", "echo x > z", "mkdir nowhere"]),
+    ("one file opened twice", "echo z > z",
+     "{ sh -c 'echo out1; echo e1 >&2'; sh -c 'cat z; echo e2 >&2'; } > log 2> log; cat log",
+     ["echo y > z", "echo x > z"]),
+    ("parallel mkdir -p", "printf 'all: a b c d\\na b c d: in\\n\\tmkdir -p o/p; cat in > o/p/$@; cp o/p/$@ $@\\n' > Makefile; echo 1 > in",
+     "make -s -j4; ls o/p",
+     ["rm -r o a b c d", "echo 2 > in", "rm a"]),
 ]
 # What is newer than a build must be so for make, too; and no change may fall into one tick of the clock.
 TICK = 0.012
@@ -464,6 +509,13 @@ class BuildCommands(building.TestCase):
             self.do(change)
             self.sh(command, timeout=60)
             self.sh(command, timeout=60)
+
+    def test_parallel_lines_in_one_file(self):
+        """Which is a hazard, and is said to be one; no line is lost or doubled by it."""
+        script = 'rm -f l; for i in 1 2 3 4; do sh -c "echo $i >> l" & done; wait; sort l > s; rm l; cat s z'
+        for number in range(6):
+            self.do(f"echo {number} > z")
+            self.sh(script, timeout=60, hazards=True)
 
 
 def add_tests():

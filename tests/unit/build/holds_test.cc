@@ -239,7 +239,8 @@ TEST_CASE("A product with another mode is not as it was left, nor a directory of
     effect->set_mode_set(true);
   }
   const auto is_final = [&](const std::string& name) {
-    return Present(world.store()).IsFinal(world.record(), world.Path(name));
+    const EffectsByPath all = IndexEffects(world.record());
+    return Present(world.store()).IsFinal(*all.at(world.Path(name)), all);
   };
   CHECK(is_final("out"));
   CHECK(is_final("d"));
