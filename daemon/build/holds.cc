@@ -210,7 +210,10 @@ std::optional<Mismatch> Present::FirstMismatch(const v1::ActionRecord& record, b
   for (const v1::Observation& observation : record.observations()) {
     if (whole && IsOnlyALook(observation)) {
       const auto effect = effects.find(observation.path());
-      if (effect != effects.end() && IsFinal(*effect->second, effects)) continue;
+      // What it had an input's mode or time from, and then removed, is not there the second time.
+      const bool used_up = effect != effects.end() && effect->second->type() == v1::FILE_ABSENT &&
+                           (observation.mode_counts() || observation.status());
+      if (effect != effects.end() && !used_up && IsFinal(*effect->second, effects)) continue;
     }
     if (IsOnlyALook(observation) && IsAbsentOrFile(observation.type()) && alike.contains(observation.path()) &&
         IsAbsentOrFile(State(observation.path(), observation.nofollow()).type)) {

@@ -67,6 +67,13 @@ void BuildRecorder::Impl::TakeChange(Scope* scope, PathId path, const Change& ch
   if (!change.in_place) real_paths_.clear();
 }
 
+void BuildRecorder::Impl::CountMovedMode(Scope* scope, PathId path) {
+  for (Scope* above = scope; above != nullptr; above = above->parent) {
+    const auto known = above->changed.find(path);
+    if (known != above->changed.end() && !known->second.mode_set) return CountMode(above, path);
+  }
+}
+
 void BuildRecorder::Impl::ChangeOtherNames(Scope* scope, PathId path, const FileState& before, const Change& change,
                                            Trace* trace) {
   if (!change.in_place || before.type != v1::FILE_REGULAR || before.links < 2) return;
@@ -133,6 +140,7 @@ void BuildRecorder::Impl::AfterChange(Scope* scope, v1::Op op, const v1::AfterCa
       break;
     }
     case v1::OP_RENAME: {
+      CountMovedMode(scope, before.path);
       const bool exchange = (call.flags() & RENAME_EXCHANGE) != 0;
       if (exchange) return TaintUp(scope, v1::Decision::REASON_OTHER, "it exchanged two files");
       const bool directory = before.state.type == v1::FILE_DIRECTORY;
@@ -171,6 +179,7 @@ void BuildRecorder::Impl::AfterChange(Scope* scope, v1::Op op, const v1::AfterCa
       return MarkChanged(scope, before.path, gone, &trace);
     }
     case v1::OP_LINK:
+      CountMovedMode(scope, before.path);
       change.mode_set = true;
       change.linked_from = before.path;
       change.is_link = before.state.type == v1::FILE_SYMLINK;

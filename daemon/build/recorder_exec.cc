@@ -61,8 +61,8 @@ v1::Decision ReusedDecision(uint32_t process, const StoredAction& action) {
 
 bool BuildRecorder::Impl::NeverReused(const std::string& executable) const {
   const std::string name = std::filesystem::path(executable).filename();
-  // Who lets time pass does it for somebody else who is at work meanwhile.
-  if (name == "sleep" || name == "usleep") return true;
+  // Who lets time pass, or holds a lock, does it for somebody else who is at work meanwhile.
+  if (name == "sleep" || name == "usleep" || name == "flock") return true;
   const auto& never = setup_.configuration.never_reused();
   return std::find(never.begin(), never.end(), name) != never.end();
 }

@@ -140,6 +140,8 @@ class BuildRecorder::Impl {
                    FollowedModel model);
   // Of which file it was made another name, in this command or one above.
   static std::optional<PathId> LinkedFrom(const Scope& scope, PathId path);
+  // A file that kept the mode that it had gets another name: so that mode was an input.
+  static void CountMovedMode(Scope* scope, PathId path);
   // A file with several names is written into: so are those that it has had from this command or those above.
   void ChangeOtherNames(Scope* scope, PathId path, const FileState& before, const Change& change, Trace* trace);
   void MarkChanged(Scope* scope, PathId path, const Change& change, Trace* trace);

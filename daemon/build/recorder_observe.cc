@@ -111,7 +111,15 @@ void BuildRecorder::Impl::Observe(Scope* scope, PathId path, bool nofollow, Seen
       if (at_mode && seen.type == v1::FILE_REGULAR && !changed->second.mode_set) CountMode(scope, path);
       return;
     }
-    if (IsUnderMade(*scope, path, paths)) return;
+    if (IsUnderMade(*scope, path, paths)) {
+      if (seen.type == v1::FILE_ABSENT) return;
+      // In a directory of its own is what nobody in it has made.
+      for (; scope != nullptr; scope = scope->parent) {
+        if (!IsUnderMade(*scope, path, paths) || scope->changed.contains(path)) break;
+        scope->Taint(v1::Decision::REASON_CHANGED, "something was made by others in its directory", trace.Path(path));
+      }
+      return;
+    }
     const auto [found, fresh] = scope->seen.try_emplace(Scope::Key(path, nofollow), seen);
     if (fresh) continue;
     Seen& before = found->second;

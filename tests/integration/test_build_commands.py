@@ -490,6 +490,15 @@ TABLE = [
     ("parallel mkdir -p", "printf 'all: a b c d\\na b c d: in\\n\\tmkdir -p o/p; cat in > o/p/$@; cp o/p/$@ $@\\n' > Makefile; echo 1 > in",
      "make -s -j4; ls o/p",
      ["rm -r o a b c d", "echo 2 > in", "rm a"]),
+    ("a mode that moves", "printf 'umask 077; echo 1 > out; mv out o2; stat -c %a o2\\n' > s",
+     "sh s",
+     ["echo 0 > out; chmod 644 out", "rm o2", "echo 0 > out; chmod 640 out"]),
+    ("lock held above", "echo z > z",
+     "exec 9> lock; flock 9; sh -c 'flock -n lock -c \"echo free\" || echo held'; cat z; exec 9>&-; flock -n lock -c 'echo free'",
+     ["echo y > z", "echo x > z"]),
+    ("directories made side by side", "echo z > z",
+     "rm -rf o; for i in 1 2 3 4; do sh -c \"mkdir -p o/p; cp z o/p/$i\" & done; wait; ls o/p; cat o/p/*",
+     ["echo y > z", "echo x > z", "echo w > z", "echo v > z"]),
 ]
 # What is newer than a build must be so for make, too; and no change may fall into one tick of the clock.
 TICK = 0.012
