@@ -112,7 +112,7 @@ void BuildRecorder::Impl::Observe(Scope* scope, PathId path, bool nofollow, Seen
       return;
     }
     if (IsUnderMade(*scope, path, paths)) {
-      if (seen.type == v1::FILE_ABSENT) return;
+      if (seen.type == v1::FILE_ABSENT || trace.Path(path).ends_with("/..")) return;
       // In a directory of its own is what nobody in it has made.
       for (; scope != nullptr; scope = scope->parent) {
         if (!IsUnderMade(*scope, path, paths) || scope->changed.contains(path)) break;

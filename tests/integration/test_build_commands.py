@@ -531,6 +531,13 @@ class BuildCommands(building.TestCase):
             self.do(f"echo {number} > z")
             self.sh(script, timeout=60, hazards=True)
 
+    def test_back_from_a_directory_that_was_made(self):
+        """What is found by way of it was not made in it."""
+        script = "mkdir b; cat b/../in > b/out; cat b/out; rm -r b"
+        self.do("echo 1 > in")
+        self.sh(script)
+        self.assertTrue(self.sh(script).nothing_ran())
+
 
 def add_tests():
     for name, first, command, changes in TABLE:
