@@ -94,8 +94,18 @@ void BuildRecorder::Impl::End(Scope* scope, FollowedModel model, Decisions* deci
   scopes_.erase(scope->command);
 }
 
-void BuildRecorder::Impl::CarryTimes(const Scope& scope) {
+bool TellsTimes(std::string_view executable) {
+  constexpr std::string_view kPrograms[] = {"[",  "bsdtar", "cp",    "cpio", "date", "find", "gzip",
+                                            "ls", "pigz",   "rsync", "stat", "tar",  "test", "zip"};
+  const std::string_view name = executable.substr(executable.rfind('/') + 1);
+  return std::find(std::begin(kPrograms), std::end(kPrograms), name) != std::end(kPrograms);
+}
+
+void BuildRecorder::Impl::CarryTimes(const Scope& scope, const std::string& executable) {
   if (scope.commands > 1) return;
+  const bool sets = std::any_of(scope.changed.begin(), scope.changed.end(),
+                                [](const auto& change) { return change.second.times_set; });
+  if (!sets && !TellsTimes(executable)) return;
   for (const auto& [key, value] : scope.seen) {
     if ((value.weight & kTimes) == 0 || value.type != v1::FILE_REGULAR) continue;
     for (Scope* above = scope.parent; above != nullptr; above = above->parent) {
@@ -125,7 +135,7 @@ bool BuildRecorder::Impl::MakeRecord(Scope* scope, FollowedModel model, v1::Acti
   const Process* const process = model.tracker.processes().Find(scope->process);
   if (last->end == v1::END_EXEC && process != nullptr) last = model.trace.Find(process->command);
   AddOutputs(scope, record);
-  CarryTimes(*scope);
+  CarryTimes(*scope, model.trace.Find(scope->command)->executable);
   CheckInputs(scope, record);
   if (last == nullptr || last->end != v1::END_EXIT) {
     const bool signal = last != nullptr && last->end == v1::END_SIGNAL;

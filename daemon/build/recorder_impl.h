@@ -23,6 +23,10 @@
 
 namespace ocpwatch {
 
+// Programs whose words or products tell the times of what they have looked at: for a command that starts one of them
+// these times count too. (`ld` and `ar` look at times as well, and nothing comes of it.)
+bool TellsTimes(std::string_view executable);
+
 v1::Decision NewDecision(uint32_t process, v1::Decision::Outcome outcome, const Mismatch& why);
 v1::Decision ReusedDecision(uint32_t process, const StoredAction& action);
 
@@ -202,7 +206,7 @@ class BuildRecorder::Impl {
   void End(Scope* scope, FollowedModel model, Decisions* decisions);
   bool AnyLives(const Scope& scope, FollowedModel model) const;
   // What counts by its time for a command without sub-commands does so for those above.
-  static void CarryTimes(const Scope& scope);
+  static void CarryTimes(const Scope& scope, const std::string& executable);
   static void CheckInputs(Scope* scope, v1::ActionRecord* record);
   bool MakeRecord(Scope* scope, FollowedModel model, v1::ActionRecord* record);
   void AddObservations(Scope* scope, const Trace& trace, v1::ActionRecord* record);

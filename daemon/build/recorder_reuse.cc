@@ -142,6 +142,9 @@ BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, uint32_t
   }
   for (const v1::Effect& effect : record.effects()) SettleReaders(StateOf(effect.path(), /*nofollow=*/true));
 
+  const bool carries = record.commands() > 1 || TellsTimes(record.key().executable()) ||
+                       std::any_of(record.effects().begin(), record.effects().end(),
+                                   [](const v1::Effect& effect) { return effect.times_set(); });
   // What it would have learnt, those above have learnt.
   std::vector<std::pair<const v1::Observation*, Seen>> learnt;
   for (const v1::Observation& observation : record.observations()) {
@@ -155,7 +158,8 @@ BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, uint32_t
     if (observation.content()) seen.weight |= kContent;
     if (observation.status()) seen.weight |= kStatus;
     if (observation.mode_counts()) seen.weight |= kMode;
-    if (observation.times()) seen.weight |= kTimes | kTimesBelow;
+    if (observation.times()) seen.weight |= kTimes;
+    if (observation.times() && carries) seen.weight |= kTimesBelow;
     if (state.type == v1::FILE_REGULAR) {
       seen.version = VersionOf(trace.Intern(observation.path()), state.stamp, trace);
       if (!seen.version->digest.has_value() && observation.content()) {

@@ -174,7 +174,7 @@ int main(int argc, char** argv) {
         """The lines of --dry-run. Nothing changes by it, and it is no session."""
         def state():
             counted = [line for line in self.world.cli("stats").splitlines() if line.startswith((b"builds", b"commands", b"saved"))]
-            return harness.snapshot(self.traced), self.world.cli("sessions"), counted
+            return harness.snapshot(self.traced), len(self.world.cli("sessions").splitlines()), counted
 
         before = state()
         lines = self.world.cli("build", "--dry-run", "--", *argv, cwd=self.traced, **options).decode().splitlines()
