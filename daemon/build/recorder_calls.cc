@@ -244,7 +244,7 @@ void BuildRecorder::Impl::OnAfter(Scope* scope, const v1::Frame& frame, const Ap
       // It may be for the directory's sake that nothing could be made there.
       for (const PathId each : {path, applied.path2}) {
         if (each != kNoPath && call.error() != EEXIST && call.error() != ENOTEMPTY && call.error() != EISDIR) {
-          ObserveNow(scope, trace.Intern(DirectoryOf(trace.Path(each))), /*nofollow=*/false, kMode, trace);
+          ObserveNow(scope, trace.Intern(DirectoryOf(trace.Path(each))), /*nofollow=*/false, kMode | kContent, trace);
         }
       }
       return;
