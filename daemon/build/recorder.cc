@@ -7,11 +7,19 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "daemon/build/interpreter.h"
 #include "daemon/build/process_state.h"
 #include "daemon/build/recorder_impl.h"
 #include "daemon/session/path.h"
 
 namespace ocpwatch {
+
+namespace {
+
+// As many scripts may stand behind each other as the kernel follows: execve(2).
+constexpr int kMaxInterpreters = 5;
+
+}  // namespace
 
 BuildRecorder::BuildRecorder(BuildSetup setup) : impl_(std::make_unique<Impl>(std::move(setup))) {}
 BuildRecorder::~BuildRecorder() = default;
@@ -214,6 +222,17 @@ void BuildRecorder::Impl::ObserveLoader(Scope* scope, const v1::Proc& proc, Foll
   }
 }
 
+void BuildRecorder::Impl::ObserveInterpreters(Scope* scope, std::string script, const std::string& cwd,
+                                              FollowedModel model) {
+  for (int depth = 0; depth < kMaxInterpreters; ++depth) {
+    std::string path;
+    const std::string interpreter = InterpreterOf(script);
+    if (interpreter.empty() || !ResolvePath("/", cwd, interpreter, &path) || !Counts(scope, path)) return;
+    ObserveNow(scope, model.trace.Intern(path), /*nofollow=*/false, kContent | kMode, model.trace);
+    script = std::move(path);
+  }
+}
+
 void BuildRecorder::Impl::OnImage(Scope* scope, const v1::Proc& proc, FollowedModel model) {
   const Command& command = *model.trace.Find(scope->command);
   if (command.process != scope->process) return;
@@ -226,6 +245,10 @@ void BuildRecorder::Impl::OnImage(Scope* scope, const v1::Proc& proc, FollowedMo
   // The name by which it was asked for: a link to the program, or a script that has it as its interpreter.
   if (!proc.requested().empty() && !proc.requested().starts_with("/dev/fd/")) {
     content(proc.requested());
+    std::string script;
+    if (ResolvePath("/", command.cwd, proc.requested(), &script)) {
+      ObserveInterpreters(scope, std::move(script), command.cwd, model);
+    }
   }
   for (const std::string& library : proc.libraries()) {
     // One that was found below a relative name is told by that. The vdso is no file.

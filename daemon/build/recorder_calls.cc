@@ -160,6 +160,9 @@ void BuildRecorder::Impl::OnAfter(Scope* scope, const v1::Frame& frame, const Ap
     if (op == v1::OP_EXEC || failed) ForgetStart(op == v1::OP_EXEC ? frame.process() : call.child());
     if (failed && applied.path != kNoPath && Counts(scope, trace.Path(applied.path))) {
       ObserveError(scope, applied.path, /*nofollow=*/false, call.error(), kContent, trace);
+      if (const Process* const process = model.tracker.processes().Find(frame.process()); process != nullptr) {
+        ObserveInterpreters(scope, trace.Path(applied.path), trace.Path(process->cwd), model);
+      }
     }
     return;
   }

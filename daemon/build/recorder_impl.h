@@ -83,6 +83,8 @@ class BuildRecorder::Impl {
   void OnImage(Scope* scope, const v1::Proc& proc, FollowedModel model);
   // Where the loader has looked for libraries because the environment says so, and found none.
   void ObserveLoader(Scope* scope, const v1::Proc& proc, FollowedModel model);
+  // What a script is executed by, if that is a script as well, and so on: they are only named, not seen being opened.
+  void ObserveInterpreters(Scope* scope, std::string script, const std::string& cwd, FollowedModel model);
   // Whether the two run side by side, neither above the other.
   bool Unordered(const Scope& scope, CommandId other, const Trace& trace) const;
   // Why it ran, once its command has a number.

@@ -499,6 +499,9 @@ TABLE = [
     ("directories made side by side", "echo z > z",
      "rm -rf o; for i in 1 2 3 4; do sh -c \"mkdir -p o/p; cp z o/p/$i\" & done; wait; ls o/p; cat o/p/*",
      ["echo y > z", "echo x > z", "echo w > z", "echo v > z"]),
+    ("a script's interpreter is a script", "printf '#!/bin/sh\\ncat \"$1\"; echo sh\\n' > i; chmod 755 i; printf '#!./i\\nhello\\n' > s; chmod 755 s",
+     "./s",
+     ["printf '#!/bin/sh\\necho other\\n' > i", "chmod 644 i", "chmod 755 i", "echo more >> s", "rm i", "printf '#!/bin/cat\\n' > i; chmod 755 i"]),
 ]
 # What is newer than a build must be so for make, too; and no change may fall into one tick of the clock.
 TICK = 0.012
