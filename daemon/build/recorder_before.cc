@@ -139,6 +139,9 @@ void BuildRecorder::Impl::BeforeChange(Scope* scope, v1::Op op, const v1::Before
       const bool from_nothing = (flags & O_TRUNC) != 0;
       const bool by_any_means = from_nothing && (flags & O_CREAT) != 0 && !exclusive;
       before.state = look(before.path, exclusive, from_nothing || exclusive ? kExistence : kContent, by_any_means);
+      if (!from_nothing && !exclusive && before.state.type == v1::FILE_ABSENT) {
+        NoteAddition(scope, before.path, &trace);
+      }
       if (by_any_means && before.state.type == v1::FILE_REGULAR) {
         const Process* const opener = model.tracker.processes().Find(process);
         const auto umask = opener == nullptr ? std::nullopt : UmaskOf(opener->pid);
@@ -199,6 +202,16 @@ void BuildRecorder::Impl::BeforeChange(Scope* scope, v1::Op op, const v1::Before
 void BuildRecorder::Impl::Intend(Scope* scope, PathId path, const Trace& trace) {
   if (scope == nullptr || path == kNoPath || !scope->intended.insert(path).second) return;
   intents_.Begin(session_, trace.Path(path));
+}
+
+void BuildRecorder::Impl::NoteAddition(Scope* scope, PathId path, Trace* trace) {
+  while (scope->parent != nullptr) scope = scope->parent;
+  if (scope->changed.contains(path) || !IsUnderMade(*scope, path, trace) || !Counts(scope, trace->Path(path))) return;
+  Seen seen;
+  seen.weight = kContent;
+  seen.order = ++order_;
+  seen.under_made = true;
+  scope->seen.try_emplace(Scope::Key(path, /*nofollow=*/false), std::move(seen));
 }
 
 void BuildRecorder::Impl::TaintUsersOf(Scope* mover, const std::string& directory, FollowedModel model) {

@@ -180,7 +180,8 @@ void BuildRecorder::Impl::CheckOtherSessions(Scope* scope, const Trace& trace) {
 }
 
 void BuildRecorder::Impl::AddObservations(Scope* scope, const Trace& trace, v1::ActionRecord* record) {
-  absl::flat_hash_set<std::string> own = OwnPaths(*record);
+  const absl::flat_hash_set<std::string> effects = OwnPaths(*record);
+  absl::flat_hash_set<std::string> own = effects;
   // What came and went has no effect, and is in listings all the same.
   absl::flat_hash_map<std::string, std::vector<std::pair<std::string, uint64_t>>> changed_in;  // By directory.
   for (const auto& [id, change] : scope->changed) {
@@ -198,6 +199,7 @@ void BuildRecorder::Impl::AddObservations(Scope* scope, const Trace& trace, v1::
   }
   for (const auto& [key, value] : seen) {
     const std::string& path = trace.Path(static_cast<PathId>(key >> 1));
+    if (value->under_made && !effects.contains(path)) continue;  // It came and went with its directory.
     v1::Observation& observation = *record->add_observations();
     observation.set_path(path);
     observation.set_nofollow((key & 1) != 0);

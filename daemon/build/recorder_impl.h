@@ -136,6 +136,10 @@ class BuildRecorder::Impl {
   // The path is about to be changed: what is there counts by `weight` for all who have not seen it yet.
   FileState LookBefore(Scope* scope, PathId path, bool nofollow, uint32_t weight, bool replaced, uint32_t process,
                        const Trace& trace);
+  // A file that is not there is opened for writing, and would not have been emptied. In a directory of its own that is
+  // no observation; but once the products of the session's own command are there, that directory is there before it,
+  // and what it appends comes a second time.
+  void NoteAddition(Scope* scope, PathId path, Trace* trace);
   // Taints who stands in the directory, or has something in it open, and who moves it: names are followed, not places.
   void TaintUsersOf(Scope* mover, const std::string& directory, FollowedModel model);
   // Tells other sessions that the scope is at work on the path, until it ends.

@@ -60,6 +60,7 @@ struct Seen {
   uint64_t order = 0;
   uint32_t only_by = 0;  // The process that alone has looked, by one kind of call; 0: several, or otherwise used.
   bool idle_look = false;
+  bool under_made = false;  // In a directory that the command had made.
 };
 
 struct Change {
