@@ -62,6 +62,47 @@ SHELL_COMMANDS = [
     "umask 077; /bin/cp %s gen/b",
     "cd d && cat s3 && cd ..",
     "tar cf - d | tar tf - | sort",
+    # Copies, modes, names.
+    "install -m 750 %s o2",
+    "chmod 755 %s",
+    "chmod u+w,g-r %s; cp %s o3",
+    "cmp -s %s o2 || cp %s o2",
+    "cp -u %s o3",
+    "mkdir -p gen/x/y; cp %s gen/x/y/z; ls -R gen",
+    "cp -r d gen2; ls gen2; rm -r gen2",
+    "cp -a d gen/copy 2>/dev/null; ls gen",
+    "rm -rf gen; mkdir gen; cp %s gen; ls gen",
+    "mv o3 gen/ 2>/dev/null; ls gen",
+    "mv gen gen2 2>/dev/null && ls gen2; rm -rf gen2",
+    "rmdir gen 2>/dev/null || ls gen",
+    "(umask 027; mkdir -p gen; cp %s gen/m); stat -c %%a gen/m",
+    "ln -f %s hard; echo more >> hard; cat %s",
+    "ln -sfn d link; cat link/s3",
+    "rm -f link; ln -s %s link; cat link",
+    "cat link; echo $?",
+    "cp -P link o2; readlink o2",
+    "test -x %s && echo runs; [ -L %s ] && echo leads; [ -s %s ] && echo full",
+    # Where words go.
+    "{ head -n 1; cat; } < %s",
+    "sort %s | tee o3 | head -n 1",
+    "exec 4> o2; sh -c 'cat %s >&4'; echo end >&4; exec 4>&-",
+    "exec 4>> log; sh -c 'cat %s >&4'; cat %s >> log; exec 4>&-",
+    "{ cat %s; sh -c 'cat %s >&2'; } > o2 2>&1",
+    "cat %s | while read x; do echo \"<$x>\"; done",
+    "while read x; do /bin/echo \"$x\" >> gen/b; done < %s",
+    "bash -c 'read x < %s; echo $x; cat <(sort %s)'",
+    "sort -o o2 %s o2",
+    "tr a-z A-Z < %s > o3; cat o3 >> out",
+    "cat out o2 o3 gen/a gen/b 2>/dev/null",
+    "cat out > gen/a && sed -i s/beta/B/ gen/a",
+    "perl -i -pe s/alpha/A/ out 2>/dev/null",
+    "sh -c 'cat %s; exec sort %s'",
+    "gzip -nc %s | gzip -dc > out",
+    "awk '{ print > \"gen/\" $1 }' %s; ls gen",
+    "find . -type f -exec cat {} + | sort | uniq -c | sort -rn | head -n 3",
+    "mkdir -p gen; (cd gen; cat ../%s > a; cat a ../d/s4)",
+    "t=$(mktemp ./t.XXXXXX); sort %s > $t; mv $t o3",
+    "python3 -c 'import os,sys; os.makedirs(\"gen\", exist_ok=True); open(\"gen/b\", \"a\").write(open(\"%s\").read())'",
 ]
 
 MAKEFILE = """\
@@ -140,9 +181,9 @@ class Project:
         """Changes something, in both trees in the same way."""
         steps = [self.edit, self.edit, self.edit, self.touch, self.delete_source, self.optional, self.product_gone,
                  self.change_environment, self.swap, self.tool, self.rule, self.make_symlink, self.make_directory,
-                 self.put_back, self.products_gone]
+                 self.put_back, self.products_gone, self.chmod_source, self.rename_source, self.second_name]
         if not self.uses_make:  # make leaves a newer product as it is; ocp-watch puts back what it was.
-            steps += [self.product_edited]
+            steps += [self.product_edited, self.product_chmod, self.product_replaced]
         step = self.random.choice(steps)
         self.history.append(f"{step.__name__}: {step()}")
 
@@ -213,6 +254,68 @@ class Project:
         content = self.content()
         self.world.put(name, content)
         return name, content
+
+    def product_chmod(self):
+        name = self.random.choice(self.products)
+        mode = self.random.choice([0o600, 0o755, 0o444])
+        if not os.path.exists(os.path.join(self.world.traced, name)):
+            return name, "is not there"
+        self.world.each(lambda directory: os.chmod(os.path.join(directory, name), mode))
+        return name, oct(mode)
+
+    def product_replaced(self):
+        """By something that it never was."""
+        name = self.random.choice(self.products)
+        kind = self.random.choice(["directory", "link to a source", "link to nothing"])
+        if not os.path.isdir(os.path.join(self.world.traced, os.path.dirname(name))):
+            return name, "has no place"
+
+        def edit(directory):
+            path = os.path.join(directory, name)
+            self.drop(path)
+            if kind == "directory":
+                os.mkdir(path)
+            else:
+                target = "s1" if kind == "link to a source" else "nowhere"
+                os.symlink(os.path.relpath(target, os.path.dirname(name)), path)
+
+        self.world.each(edit)
+        return name, kind
+
+    def chmod_source(self):
+        name = self.random.choice(SOURCES)
+        mode = self.random.choice([0o644, 0o600, 0o755, 0o444])
+        if not os.path.exists(os.path.join(self.world.traced, name)):
+            return name, "is not there"
+        self.world.each(lambda directory: os.chmod(os.path.join(directory, name), mode))
+        return name, oct(mode)
+
+    def rename_source(self):
+        first, second = self.random.sample(SOURCES, 2)
+        if not os.path.isfile(os.path.join(self.world.traced, first)):
+            return first, "is no file"
+
+        def edit(directory):
+            self.drop(os.path.join(directory, second))
+            os.rename(os.path.join(directory, first), os.path.join(directory, second))
+            if not os.path.islink(os.path.join(directory, second)):
+                os.utime(os.path.join(directory, second))
+
+        self.world.each(edit)
+        return first, second
+
+    def second_name(self):
+        """One file under two names: who writes into one of them changes both."""
+        first, second = self.random.sample(SOURCES, 2)
+        if not os.path.isfile(os.path.join(self.world.traced, first)):
+            return first, "is no file"
+
+        def edit(directory):
+            self.drop(os.path.join(directory, second))
+            os.link(os.path.join(directory, first), os.path.join(directory, second), follow_symlinks=False)
+
+        self.world.each(edit)
+        return first, second
 
     def change_environment(self):
         self.environment["WORD"] = self.random.choice(["one", "two"])
