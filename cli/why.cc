@@ -18,7 +18,8 @@ namespace {
 constexpr std::string_view kWhyHelp = R"(Usage: ocp-watch why FILE [OPTIONS]
 
 Which command of a build made the file, from what, and when it last ran or was
-reused; the newest first.
+reused. The newest build comes first; of its commands who made the file, then
+who had it made.
 
 Options:
   --json       one JSON document

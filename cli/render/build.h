@@ -14,7 +14,7 @@ namespace ocpwatch {
 // "3 commands ran, 41 reused, 1 not reusable; 2.1 s, about 9.8 s saved".
 std::string BuildWords(const v1::BuildTotals& totals, int64_t duration_ns);
 
-// Who made a file, the newest first; paths are shortened by `directory`.
+// Who made a file, in the reply's order; paths are shortened by `directory`.
 void AppendMakers(const v1::WhyReply& reply, const std::string& directory, const Style& style, std::string* out);
 
 // A command that would run, indented by its depth.

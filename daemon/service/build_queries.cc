@@ -1,7 +1,11 @@
 // What MonitorService answers about builds: why commands ran, who makes a file, and how the store is.
 #include <algorithm>
+#include <memory>
+#include <string_view>
 #include <utility>
+#include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -63,6 +67,18 @@ void AddArgv(const v1::Fingerprint& key, Row* row) {
   row->set_cwd(EscapeBytes(key.cwd()));
 }
 
+// Of one session's: who did it before who had it done. The sessions' order stays.
+void InnermostFirst(std::vector<std::shared_ptr<const StoredAction>>* actions) {
+  absl::flat_hash_map<std::string_view, size_t> sessions;
+  for (const auto& action : *actions) sessions.try_emplace(action->record.session(), sessions.size());
+  std::stable_sort(actions->begin(), actions->end(), [&](const auto& a, const auto& b) {
+    const auto rank = [&](const auto& action) {
+      return std::pair(sessions.at(action->record.session()), action->record.commands());
+    };
+    return rank(a) < rank(b);
+  });
+}
+
 grpc::Status NoStore() {
   return grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, "the store cannot be used; see watchd.log");
 }
@@ -120,7 +136,9 @@ grpc::Status MonitorService::Explain(grpc::ServerContext*, const v1::ExplainRequ
 grpc::Status MonitorService::Why(grpc::ServerContext*, const v1::WhyRequest* request, v1::WhyReply* reply) {
   CallMark mark(this);
   if (store_ == nullptr) return NoStore();
-  for (const auto& action : store_->MadeBy(request->path(), kMaxMakers)) {
+  auto makers = store_->MadeBy(request->path(), kMaxMakers);
+  InnermostFirst(&makers);
+  for (const auto& action : makers) {
     const v1::ActionRecord& record = action->record;
     const auto effect = std::find_if(record.effects().begin(), record.effects().end(),
                                      [&](const v1::Effect& e) { return e.path() == request->path(); });

@@ -1,4 +1,5 @@
 """`ocp-watch build`: what must cause a run and what must not, and that everything that is not run is put back."""
+import json
 import os
 import shutil
 import unittest
@@ -198,6 +199,44 @@ int main(int argc, char** argv) {
         ran = self.build(["make"]).ran
         self.assertIn(["gcc", "-c", "-o", "a.o", "a.c"], ran)
         self.assertIn(["gcc", "-o", "prog", "a.o", "b.o"], ran)
+
+    @harness.needs("gcc", "make")
+    def test_why_tells_who_made_a_file_before_who_had_it_made(self):
+        self.project()
+        self.build(MAKE)
+        ask = lambda name: json.loads(self.world.cli("why", name, "--json", cwd=self.traced))["makers"]
+        makers = ask("a.o")
+        self.assertEqual(["as", "gcc", "make"], [os.path.basename(maker["argv"][0]) for maker in makers])
+        self.assertTrue(all(maker["current"] for maker in makers), makers)
+        driver = makers[1]
+        self.assertEqual(self.traced, driver["cwd"])
+        self.assertLessEqual({os.path.join(self.traced, name) for name in ("a.c", "h.h")}, set(driver["inputs"]))
+        self.assertNotIn(os.path.join(self.traced, "b.c"), driver["inputs"])
+        self.put("a.o", "by hand\n")
+        self.assertFalse(any(maker["current"] for maker in ask("a.o")))
+        nobody = self.world.run([harness.CLI, "why", "a.c"], cwd=self.traced)
+        self.assertNotEqual(0, nobody.status)
+        self.assertIn(b"a.c", nobody.stderr)
+
+    @harness.needs("gcc", "make")
+    def test_affected_tells_what_would_run(self):
+        self.project()
+        self.build(MAKE)
+        rows = json.loads(self.world.cli("affected", "a.c", "--json", cwd=self.traced))["commands"]
+        affected = [row["argv"] for row in rows]
+        self.assertIn(["gcc", "-c", "-o", "a.o", "a.c"], affected)
+        self.assertIn(["gcc", "-o", "prog", "a.o", "b.o"], affected)
+        self.assertIn(MAKE, affected)
+        self.assertNotIn(["gcc", "-c", "-o", "b.o", "b.c"], affected)
+
+    def test_what_garbage_collection_took_is_learnt_again(self):
+        self.put("in", "text\n")
+        self.sh("cat in > out")
+        self.world.cli("gc", "--max-size", "1")
+        self.assertEqual("0", json.loads(self.world.cli("stats", "--json")).get("actions", "0"))
+        self.remove("out")
+        self.assertFalse(self.sh("cat in > out").nothing_ran())
+        self.assertTrue(self.sh("cat in > out").nothing_ran())
 
     def test_a_touch_runs_nothing(self):
         self.project()
