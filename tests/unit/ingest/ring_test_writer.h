@@ -20,6 +20,9 @@
 
 namespace ocpwatch {
 
+// How soon it is noticed that the session is over.
+inline constexpr int64_t kAnswerStepNs = 100'000'000;
+
 class RingTestWriter {
  public:
   // A record that was taken: its word says kBusy.
@@ -105,7 +108,12 @@ class RingTestWriter {
       Write(frame);
       WakeReader();
       while (slot.state.load() == static_cast<uint32_t>(ReplyState::kWaiting)) {
-        FutexWait(slot.state, static_cast<uint32_t>(ReplyState::kWaiting), kStallBoundNs);
+        FutexWait(slot.state, static_cast<uint32_t>(ReplyState::kWaiting), kAnswerStepNs);
+        // As the preload does: who asks after the end gets no answer.
+        if (header_->state.load() != static_cast<uint32_t>(RingState::kOpen) &&
+            slot.state.load() == static_cast<uint32_t>(ReplyState::kWaiting)) {
+          return reply;
+        }
       }
       reply.ParseFromArray(slot.reply, static_cast<int>(slot.size));
       slot.state.store(static_cast<uint32_t>(ReplyState::kUnused));
