@@ -1,6 +1,10 @@
-// Where the outputs of a build session's commands lead in the end: the user's terminal, a pipe to ninja, `a | b`.
+// Where the outputs of a build session's commands lead in the end: the user's terminal, a pipe to ninja, `a | b`, a
+// socket of sshd's or the journal's.
 //
-// Written to by a description of our own, which does not block: what a target does not take waits in memory.
+// It is written to without blocking: what a target does not take waits in memory. A pipe or terminal is opened anew, so
+// that O_NONBLOCK is ours alone. Where that cannot be, because it is a socket or belongs to another user (`su`, a
+// container's supervisor), the description is borrowed, whose flags are not ours to change: a socket takes the wish
+// with each send, a pipe gets no more than poll(2) promises room for, a terminal little at a time.
 //
 // Not synchronised.
 #ifndef OCPWATCH_DAEMON_BUILD_OUTSIDE_TARGET_H_
@@ -24,7 +28,7 @@ struct Place {
   ino_t ino = 0;
   dev_t device = 0;
 
-  // FAILED_PRECONDITION: `path` is no pipe, no file and no device.
+  // FAILED_PRECONDITION: `path` is no pipe, no socket, no file and no device.
   static absl::StatusOr<Place> Of(const std::string& path);
   static absl::StatusOr<Place> Of(int fd);
   friend bool operator==(const Place&, const Place&) = default;
@@ -36,10 +40,12 @@ struct Place {
 
 class OutsideTarget {
  public:
-  // Descriptor `fd` of the process `pid`. A pipe or terminal is opened anew, without blocking; of a file, the
-  // description itself is taken, for it knows where to write (by pidfd_getfd). FAILED_PRECONDITION: none of these, or a
-  // pipe that nobody reads.
+  // Descriptor `fd` of the process `pid`. A pipe or terminal is opened anew, if we may; else, and of a file, which
+  // knows where to write, the description itself is borrowed. FAILED_PRECONDITION: none of these, or nobody reads
+  // there.
   static absl::StatusOr<std::unique_ptr<OutsideTarget>> Open(int32_t pid, int32_t fd, const Place& place);
+  // The description itself (by pidfd_getfd).
+  static absl::StatusOr<std::unique_ptr<OutsideTarget>> Borrow(int32_t pid, int32_t fd, const Place& place);
 
   const Place& place() const { return place_; }
   int fd() const { return fd_.get(); }
@@ -56,13 +62,19 @@ class OutsideTarget {
   void Flush();
 
  private:
-  OutsideTarget(const Place& place, UniqueFd fd, bool terminal)
-      : place_(place), fd_(std::move(fd)), terminal_(terminal) {}
+  enum class Way { kAtOnce, kInParts, kSocket };
+
+  OutsideTarget(const Place& place, UniqueFd fd, Way way, bool terminal)
+      : place_(place), fd_(std::move(fd)), way_(way), terminal_(terminal) {}
+  static absl::StatusOr<std::unique_ptr<OutsideTarget>> Make(const Place& place, UniqueFd fd, Way way);
   // How much was taken.
   size_t Hand(std::string_view bytes);
+  // As write(2), by its way.
+  ssize_t WriteSome(std::string_view bytes);
 
   const Place place_;
   const UniqueFd fd_;
+  const Way way_;
   const bool terminal_;
   bool dead_ = false;
   std::string pending_;

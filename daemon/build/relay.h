@@ -1,16 +1,17 @@
 // What a command writes to a pipe or terminal that it inherited has to be captured whole, and still arrive.
 //
 // libc's stdio does not pass the PLT, so the preload cannot see it. Instead a command gets descriptors of its own: a
-// pipe for a pipe, a terminal for a terminal, out of a pool (pool.h). Here the other ends are read: the bytes are
-// recorded for that command and for every command around it, and forwarded to where the original led.
+// pipe for a pipe, a terminal for a terminal, out of a pool (pool.h); a pipe also for a socket, which has no path to be
+// opened by. Here the other ends are read: the bytes are recorded for that command and for every command around it, and
+// forwarded to where the original led.
 //
 //     Open(pid, fd)      the process waits in its exec hook; what it is to open in place of its descriptor
 //     ... the command opens that path, writes, ends ...
 //     Finish(id)         what it has written
 //
 // Where a stream leads: if the original is itself one of the pool that is in use, that stream is the parent; else it is
-// an outside target, opened for writing once, by a description of our own. A stream's bytes go into its own record and
-// its parent's, and so on up, and to the outside target of them all.
+// an outside target (outside_target.h). A stream's bytes go into its own record and its parent's, and so on up, and to
+// the outside target of them all.
 //
 // Order. What the parent has written before Open stands before what the stream brings: Open reads the parent's pipe
 // first. What a command has written before it ended stands before what its parent writes after that: when a parent's
@@ -91,10 +92,10 @@ class Relay {
   // The client is not to be asked for anything any more. What is under way is handed on all the same.
   void Disconnect();
 
-  // `fd` of the process `pid`, which waits: a pipe or terminal that is open for writing. Two descriptors that are the
-  // same pipe or terminal are one stream: ask for one of them.
-  // RESOURCE_EXHAUSTED: none is free. FAILED_PRECONDITION: `fd` leads to something else, or nobody reads there. The
-  // command keeps its own descriptor then, and its output is not captured (its parent's is).
+  // `fd` of the process `pid`, which waits: a pipe, socket or terminal that is open for writing. Two descriptors that
+  // are the same pipe or terminal are one stream: ask for one of them. RESOURCE_EXHAUSTED: none is free.
+  // FAILED_PRECONDITION: `fd` leads to something else, or nobody reads there. The command keeps its own descriptor
+  // then, and its output is not captured (its parent's is).
   absl::StatusOr<Stream> Open(int32_t pid, int32_t fd);
 
   // The command has ended. Reads what stands in the stream and gives out the record; once for each stream. The end of a

@@ -164,6 +164,10 @@ class World:
             )
         )
 
+    def may_use_binaries(self):
+        """False where the build tree is closed to this world's user."""
+        return self.run(["/bin/sh", "-c", f"test -x {CLI} && test -x {WATCHD} && test -r {PRELOAD}"]).status == 0
+
     def cli(self, *arguments, check=True, **options):
         """`ocp-watch` with arguments; its standard output as bytes."""
         result = self.run([CLI, *arguments], **options)

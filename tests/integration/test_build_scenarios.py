@@ -1,6 +1,9 @@
 """The hard cases of `ocp-watch build` that test_build.py has not: inputs of all kinds that change, programs and interpreters
 that are replaced, effects of every kind, and build systems beside make."""
+import json
 import os
+import socket
+import subprocess
 import unittest
 
 import building
@@ -186,15 +189,108 @@ class Effects(building.TestCase):
     def test_written_then_renamed(self):
         self.put_back("sort in > out.new && mv out.new out", "out")
 
+
+class WithoutPrivileges(building.TestCase):
+    """The superuser may write everywhere: so these are another user's builds."""
+
+    USER = 65534
+
+    @classmethod
+    def setUpClass(cls):
+        cls.world = harness.World(user=cls.USER if os.getuid() == 0 else None)
+        cls.addClassCleanup(cls.world.close)
+
+    def setUp(self):
+        super().setUp()
+        if not self.world.may_use_binaries():
+            self.skipTest("the build tree is closed to other users")
+        self.put("in", "x\n")
+        self.put("d/keep", "")
+        os.chmod(self.directory, 0o755)
+        self.give()
+
+    def give(self):
+        """All that is there belongs to who builds."""
+        if os.getuid() != 0:
+            return
+        for folder, _, files in os.walk(self.directory):
+            for path in [folder, *(os.path.join(folder, name) for name in files)]:
+                os.chown(path, self.USER, self.USER)
+
+    def set_mode(self, name, mode):
+        self.each(lambda tree: os.chmod(os.path.join(tree, name), mode))
+
     def test_a_directory_that_cannot_be_written(self):
-        if os.getuid() == 0:
-            self.skipTest("root may write everywhere")
-        self.put("ro/keep", "")
-        self.each(lambda tree: os.chmod(os.path.join(tree, "ro"), 0o555))
-        self.sh("cp in ro/out; true")
+        script = "cat in > d/out; echo $?; cat in > d/other; echo $?; rm -f d/keep; echo $?"
+        self.sh(script)
+        self.set_mode("d", 0o555)
+        self.sh(script)
+        self.sh(script)
+        self.set_mode("d", 0o755)
+        self.remove("d/out", "d/other")
+        self.set_mode("d", 0o555)
+        self.sh(script)
+        self.set_mode("d", 0o755)
+        self.sh(script)
+        built = self.sh(script)
+        self.assertTrue(built.nothing_ran(), built)
+
+    def test_a_directory_that_cannot_be_searched(self):
+        script = "cat d/keep; echo $?; ls d; echo $?"
+        self.sh(script)
+        self.set_mode("d", 0o600)
+        self.sh(script)
+        self.set_mode("d", 0o300)
+        self.sh(script)
+        self.set_mode("d", 0o755)
+        built = self.sh(script)
+        self.assertTrue(built.nothing_ran(), built)
+
+    def test_an_output_that_cannot_be_written(self):
+        script = "cat in > out; echo $?; cp in copy; echo $?; cp -f in forced; echo $?"
+        self.sh(script)
+        for name in ("out", "copy", "forced"):
+            self.set_mode(name, 0o444)
+        self.sh(script)
+        self.put("in", "y\n")
+        self.sh(script)
+        for name in ("out", "copy", "forced"):
+            self.set_mode(name, 0o644)
+        self.sh(script)
+        self.sh(script)
+        built = self.sh(script)
+        self.assertTrue(built.nothing_ran(), built)
+
+    def test_an_input_that_cannot_be_read(self):
+        script = "cat in; echo $?; sort in > sorted; echo $?"
+        self.sh(script)
+        self.set_mode("in", 0o200)
+        self.sh(script)
+        self.set_mode("in", 0o644)
+        self.sh(script)
+        built = self.sh(script)
+        self.assertTrue(built.nothing_ran(), built)
 
 
 class Structure(building.TestCase):
+    def test_output_to_a_socket(self):
+        """As sshd, the journal and node have it for what they start."""
+        self.put("in", "x\n")
+        script = "cat in; echo err >&2; seq 50000; cat in > out"
+        expected = b"x\nerr\n" + b"".join(b"%d\n" % number for number in range(1, 50001))
+        for _ in range(2):
+            ours, theirs = socket.socketpair()
+            name = self.world.new_name()
+            with ours, subprocess.Popen([harness.CLI, "build", "--name", name, "--", "/bin/sh", "-c", script], cwd=self.traced,
+                                        env=self.world.env, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs) as process:
+                theirs.close()
+                got = b"".join(iter(lambda: ours.recv(65536), b""))
+            self.assertEqual(0, process.returncode)
+            self.assertEqual(expected, got)
+            rows = json.loads(self.world.cli("explain", name, "--json"))["commands"]
+            self.assertFalse([row["kept"] for row in rows if row.get("kept")])
+        self.assertEqual({"reused"}, {row["outcome"] for row in rows})
+
     @harness.needs("ninja", "gcc")
     def test_ninja(self):
         self.put("build.ninja", "rule cc\n  command = gcc -c -o $out $in\nrule ld\n  command = gcc -o $out $in\n"

@@ -410,11 +410,11 @@ TEST_CASE("A dropped record is not complete, and its bytes arrive") {
   CHECK_FALSE(relay->Finish(stream.id, kPatience).complete());
 }
 
-TEST_CASE("What is neither pipe nor terminal has no stream") {
+TEST_CASE("What is no pipe, no terminal and no socket of bytes has no stream") {
   Client client(1, 1);
   const auto relay = client.NewRelay();
   int sockets[2];
-  REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) == 0);
+  REQUIRE(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, sockets) == 0);
   const UniqueFd first(sockets[0]);
   const UniqueFd second(sockets[1]);
   const UniqueFd null(open("/dev/null", O_WRONLY | O_CLOEXEC));
