@@ -19,7 +19,8 @@ root=$place/root
 rm -rf "$root"
 mkdir -p "$root"
 if [[ ! -f $base ]]; then
-  mirror=$(sed -n 's/^URIs: *//p; s/^deb .*\(http[^ ]*\).*/\1/p' /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2>/dev/null | head -n 1)
+  # Either file may be missing.
+  mirror=$({ sed -n 's/^URIs: *//p; s/^deb .*\(http[^ ]*\).*/\1/p' /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2>/dev/null || true; } | head -n 1)
   debootstrap --variant=minbase --include=ca-certificates,git bookworm "$root" "${mirror:?no mirror in the sources of apt}"
   tar -C "$root" -cf "$base.new" .
   mv "$base.new" "$base"
