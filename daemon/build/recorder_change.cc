@@ -40,7 +40,10 @@ void BuildRecorder::Impl::TakeChange(Scope* scope, PathId path, const Change& ch
     if (!fresh) {
       // It was there, and went away before it was made anew.
       known.mode_set = known.mode_set || change.mode_set || change.made_anew;
-      if (!change.keeps_times) known.times_set = change.times_set;
+      if (!change.keeps_times) {
+        known.times_set = change.times_set;
+        known.times_from = kNoPath;
+      }
       // Made anew once, it is no longer the file that others have under another name.
       if (!change.in_place) known.linked_from = change.linked_from;
       known.in_place = known.in_place && change.in_place;
@@ -48,7 +51,9 @@ void BuildRecorder::Impl::TakeChange(Scope* scope, PathId path, const Change& ch
     }
     if (change.moved_from != kNoPath) {
       const auto source = above->changed.find(change.moved_from);
-      known.times_set = source == above->changed.end() || source->second.times_set;
+      const bool found_there = source == above->changed.end();
+      known.times_set = found_there || source->second.times_set;
+      known.times_from = found_there ? change.moved_from : source->second.times_from;
     }
     if (!known.is_directory || fresh) known.order = ++order_;
     if (fresh) known.first = known.order;

@@ -297,6 +297,7 @@ void BuildRecorder::Impl::AddEffects(Scope* scope, const Trace& trace, v1::Actio
       if (change->times_set) {
         effect.set_times_set(true);
         effect.set_mtime_ns(state.stamp.mtime_ns);
+        if (change->times_from != kNoPath) effect.set_times_from(trace.Path(change->times_from));
       }
       if (state.links > 1) {
         std::string& first = inodes[{state.stamp.dev, state.stamp.ino}];

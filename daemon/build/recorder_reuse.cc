@@ -193,6 +193,7 @@ BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, uint32_t
     Change change;
     change.mode_set = effect.mode_set();
     change.times_set = effect.times_set();
+    if (!effect.times_from().empty()) change.moved_from = trace.Intern(effect.times_from());
     change.in_place = effect.in_place();
     if (!effect.mode_set()) change.made_mode = effect.mode();
     change.made_anew = effect.type() == v1::FILE_REGULAR && !effect.in_place();

@@ -52,6 +52,9 @@ class Restorer {
     }
     for (const v1::Effect& effect : record.effects()) {
       if (absl::Status status = Stage(effect); !status.ok()) return status;
+      if (effect.times_from().empty()) continue;
+      const FileState source = StateOf(effect.times_from(), /*nofollow=*/true);
+      if (source.type == v1::FILE_REGULAR) moved_times_[effect.path()] = source.stamp.mtime_ns;
     }
     for (Staged& staged : staged_) {
       if (absl::Status status = Place(&staged); !status.ok()) return status;
@@ -219,10 +222,13 @@ class Restorer {
       }
     }
     if (!has_mode && chmod(path.c_str(), mode) != 0) return Failed("set the mode of", path);
+    const auto moved = moved_times_.find(path);
     if (effect.times_set()) {
-      const timespec times[2] = {{0, UTIME_OMIT},
-                                 {effect.mtime_ns() / 1'000'000'000, effect.mtime_ns() % 1'000'000'000}};
-      if (utimensat(AT_FDCWD, path.c_str(), times, 0) != 0) return Failed("set the time of", path);
+      const int64_t time = moved != moved_times_.end() ? moved->second : effect.mtime_ns();
+      const timespec times[2] = {{0, UTIME_OMIT}, {time / 1'000'000'000, time % 1'000'000'000}};
+      // What was moved before has its time already.
+      const bool has_it = moved == moved_times_.end() && !effect.times_from().empty() && !written;
+      if (!has_it && utimensat(AT_FDCWD, path.c_str(), times, 0) != 0) return Failed("set the time of", path);
     } else if (untouched_ == Untouched::kNewTimes && (written || !effect.keeps_times())) {
       // Also of what was laid down before: who is placed later is not older.
       if (utimensat(AT_FDCWD, path.c_str(), nullptr, 0) != 0) return Failed("set the time of", path);
@@ -251,6 +257,8 @@ class Restorer {
   Store& store_;
   bool& changed_;
   absl::flat_hash_map<std::string, v1::FileType> becomes_;  // Each path's effect.
+  absl::flat_hash_map<std::string, int64_t>
+      moved_times_;  // Of what is moved, by where it goes: it takes its time along.
   std::vector<Staged> staged_;
   std::vector<const v1::Effect*> modes_;  // Of directories, to be set when all is in place.
 };

@@ -78,6 +78,7 @@ struct Change {
   bool whole = false;      // What was there had no part in what came: the first change removed or emptied it.
   PathId linked_from = kNoPath;
   PathId moved_from = kNoPath;  // Of a regular file: its times moved with it.
+  PathId times_from = kNoPath;  // With times_set: it has those of the file that was there at first.
 };
 
 // Descriptors that lead to the same pipe, terminal or file, into which the command may write.

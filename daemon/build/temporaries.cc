@@ -50,6 +50,7 @@ void ForEachPath(v1::ActionRecord* record, Fn fn) {
     fn(effect.mutable_path());
     if (!effect.target().empty()) fn(effect.mutable_target());
     if (!effect.link_to().empty()) fn(effect.mutable_link_to());
+    if (!effect.times_from().empty()) fn(effect.mutable_times_from());
   }
 }
 
