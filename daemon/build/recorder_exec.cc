@@ -214,7 +214,7 @@ std::optional<v1::Reply> BuildRecorder::Impl::DecideExec(Scope* parent, const v1
       Mismatch mismatch;
       v1::Reply reply = KillReply(record, &store_);
       if (reply.ByteSizeLong() > kReplyBytes) continue;  // A store in a very deep directory.
-      const Reuse tried = TryReuse(parent, number, *action, alike, &present, &mismatch, model);
+      const Reuse tried = TryReuse(parent, number, *action, start.open, alike, &present, &mismatch, model);
       busy = busy || tried == Reuse::kBusy;
       if (tried == Reuse::kDone) {
         store_.NoteHit(action->id, record.duration_ns());

@@ -163,10 +163,13 @@ class BuildRecorder::Impl {
                                       FollowedModel model, Decisions* decisions);
   // Another session runs the action that the request is for.
   bool WaitsOn(Request* request) const;
-  // `number`: the process that it would be.
-  Reuse TryReuse(Scope* parent, uint32_t number, const StoredAction& action,
+  // `number`: the process that it would be. `open`: what it would have open.
+  Reuse TryReuse(Scope* parent, uint32_t number, const StoredAction& action, const std::vector<OpenDescriptor>& open,
                  const absl::flat_hash_set<std::string>& alike, std::optional<Present>* present, Mismatch* why,
                  FollowedModel model);
+  // What the record has read is where it would write to: `cat` refuses then, others see their own words.
+  static std::optional<Mismatch> WritesToInput(const v1::ActionRecord& record, const std::vector<OpenDescriptor>& open,
+                                               Present* present);
   // A file that the record would change and that somebody has open, who would go on with the old one. Not process
   // `number`, which is to be ended.
   std::optional<Mismatch> HeldOpen(const Scope& parent, const v1::ActionRecord& record, uint32_t number,

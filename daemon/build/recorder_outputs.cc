@@ -129,6 +129,11 @@ void BuildRecorder::Impl::AddFileOutput(Scope* scope, const OutputGroup& group, 
     scope->Taint(v1::Decision::REASON_CHANGED, "the file that its output went to was replaced or cut", group.path);
     return;
   }
+  for (const auto& [key, seen] : scope->seen) {
+    const bool same = seen.stamp.dev == group.dev && seen.stamp.ino == group.ino;
+    if (!same || seen.type != v1::FILE_REGULAR || (seen.weight & kContent) == 0) continue;
+    return scope->Taint(v1::Decision::REASON_OTHER, "it read the file that its output went to", group.path);
+  }
   if (state.stamp == group.stamp) return;
   if (!group.in_place && state.stamp.size == group.start) {
     scope->Taint(v1::Decision::REASON_OTHER, "something was written over what its output held before", group.path);

@@ -94,7 +94,22 @@ void BuildRecorder::Impl::Suspect(const std::string& path) {
   if (suspects_.size() > kMaxSuspects) suspects_.pop_back();
 }
 
+std::optional<Mismatch> BuildRecorder::Impl::WritesToInput(const v1::ActionRecord& record,
+                                                           const std::vector<OpenDescriptor>& open, Present* present) {
+  for (const OpenDescriptor& output : open) {
+    if (output.kind != OpenDescriptor::Kind::kFile || !output.writable()) continue;
+    for (const v1::Observation& observation : record.observations()) {
+      if (!observation.content() || observation.type() != v1::FILE_REGULAR) continue;
+      const FileStamp& stamp = present->State(observation.path(), observation.nofollow()).stamp;
+      if (stamp.dev != output.dev || stamp.ino != output.ino) continue;
+      return Mismatch{v1::Decision::REASON_OTHER, observation.path(), "is where its output goes"};
+    }
+  }
+  return std::nullopt;
+}
+
 BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, uint32_t number, const StoredAction& action,
+                                                         const std::vector<OpenDescriptor>& open,
                                                          const absl::flat_hash_set<std::string>& alike,
                                                          std::optional<Present>* states, Mismatch* why,
                                                          FollowedModel model) {
@@ -106,6 +121,10 @@ BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, uint32_t
   if (!mismatch.has_value()) mismatch = present.FirstMismatch(record, /*whole=*/false, alike);
   if (mismatch.has_value()) {
     Suspect(mismatch->path);
+    *why = *std::move(mismatch);
+    return Reuse::kNot;
+  }
+  if (mismatch = WritesToInput(record, open, &present); mismatch.has_value()) {
     *why = *std::move(mismatch);
     return Reuse::kNot;
   }
