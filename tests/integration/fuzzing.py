@@ -21,7 +21,7 @@ SHELL_COMMANDS = [
     "cat %s",
     "sort %s | uniq -c > o3",
     "sort < %s",
-    "sed s/alpha/ALPHA/ %s > tmp.$$ && mv tmp.$$ o2; rm -f tmp.*",
+    "sed s/alpha/ALPHA/ %s > tmp.$$ && mv -T tmp.$$ o2; rm -f tmp.*",
     "cp %s o3",
     "cp -p %s o3",
     "ln -sf %s link",
@@ -101,7 +101,7 @@ SHELL_COMMANDS = [
     "awk '{ print > \"gen/\" $1 }' %s; ls gen",
     "find . -type f -exec cat {} + | sort | uniq -c | sort -rn | head -n 3",
     "mkdir -p gen; (cd gen; cat ../%s > a; cat a ../d/s4)",
-    "t=$(mktemp ./t.XXXXXX); sort %s > $t; mv $t o3",
+    "t=$(mktemp ./t.XXXXXX); sort %s > $t || true; mv -T $t o3 2>/dev/null || rm -f $t",
     "python3 -c 'import os,sys; os.makedirs(\"gen\", exist_ok=True); open(\"gen/b\", \"a\").write(open(\"%s\").read())'",
 ]
 
