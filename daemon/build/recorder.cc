@@ -185,7 +185,7 @@ void BuildRecorder::Impl::OnCommandStarted(CommandId id, FollowedModel model) {
   for (const OutputGroup& group : scope->start.outputs) {
     if (group.kind != OpenDescriptor::Kind::kFile) continue;
     for (const auto& [other_id, other] : scopes_) {
-      if (!Unordered(*scope, other_id, model.trace)) continue;
+      if (!scope->IsBeside(*other)) continue;
       for (const OutputGroup& theirs : other->start.outputs) {
         if (theirs.dev != group.dev || theirs.ino != group.ino) continue;
         scope->Taint(v1::Decision::REASON_HAZARD, "another command wrote to its output at the same time", group.path);
@@ -265,21 +265,12 @@ void BuildRecorder::Impl::OnImage(Scope* scope, const v1::Proc& proc, FollowedMo
   if (proc.through_opaque()) TaintUp(scope, v1::Decision::REASON_OPAQUE, "what started it cannot be observed");
 }
 
-bool BuildRecorder::Impl::Unordered(const Scope& scope, CommandId other, const Trace& trace) const {
-  // Above or below each other is an order. `other` itself may have ended, and who started it may be running still.
-  for (const Scope* above = &scope; above != nullptr; above = above->parent) {
-    if (above->command == other) return false;
+std::vector<Scope*> BuildRecorder::Impl::WritersBeside(const Scope& scope, PathId path) const {
+  std::vector<Scope*> writers;
+  for (const auto& [command, other] : scopes_) {
+    if (other->Writes(path) && scope.IsBeside(*other)) writers.push_back(other.get());
   }
-  bool lives = false;
-  for (CommandId id = other; id != 0;) {
-    for (const Scope* above = &scope; above != nullptr; above = above->parent) {
-      if (above->command == id) return lives && id != scope.command;
-    }
-    lives = lives || scopes_.contains(id);
-    const Command* const command = trace.Find(id);
-    id = command == nullptr ? 0 : command->parent;
-  }
-  return false;
+  return writers;
 }
 
 std::optional<v1::Reply> BuildRecorder::Impl::Decide(const v1::Frame& frame, bool must, FollowedModel model,

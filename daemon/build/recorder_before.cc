@@ -83,20 +83,19 @@ FileState BuildRecorder::Impl::LookBefore(Scope* scope, PathId path, bool nofoll
     seen.listing = std::make_shared<const Listing>(List(name));
   }
   Observe(scope, path, nofollow, std::move(seen), trace);
-  const auto writer = writers_.find(path);
   // Of two that make one directory it does not matter who was first.
   const bool alike = state.type == v1::FILE_DIRECTORY && weight == kExistence;
-  if (writer != writers_.end() && !alike && Unordered(*scope, writer->second, trace)) {
+  if (std::vector<Scope*> writers; !alike && !(writers = WritersBeside(*scope, path)).empty()) {
     totals_.add_hazards(absl::StrCat(absl::Utf8SafeCEscape(name), " was written by two commands at the same time"));
-    scope->Taint(v1::Decision::REASON_HAZARD, "two commands wrote a file at the same time", name);
-    if (Scope* const other = ScopeOf(writer->second)) {
-      other->Taint(v1::Decision::REASON_HAZARD, "two commands wrote a file at the same time", name);
+    writers.push_back(scope);
+    for (Scope* writer : writers) {
+      writer->Taint(v1::Decision::REASON_HAZARD, "two commands wrote a file at the same time", name);
     }
   }
   for (const auto& [command, other] : scopes_) {
     for (const OutputGroup& group : other->start.outputs) {
       if (group.kind != OpenDescriptor::Kind::kFile || group.ino != state.stamp.ino || group.dev != state.stamp.dev ||
-          state.type != v1::FILE_REGULAR || !Unordered(*scope, command, trace)) {
+          state.type != v1::FILE_REGULAR || !scope->IsBeside(*other)) {
         continue;
       }
       other->Taint(v1::Decision::REASON_HAZARD, "another command wrote to its output at the same time", name);
@@ -193,8 +192,7 @@ void BuildRecorder::Impl::BeforeChange(Scope* scope, v1::Op op, const v1::Before
     // At once: two calls that wait side by side have to know of each other.
     const bool removes_nothing = (op == v1::OP_UNLINK || op == v1::OP_RMDIR) && before.state.type == v1::FILE_ABSENT;
     if (path == kNoPath || op == v1::OP_MKDIR || removes_nothing) continue;
-    CommandId& writer = writers_[path];
-    before.announced.emplace_back(path, std::exchange(writer, scope->command));
+    if (scope->about_to_write.insert(path).second) before.announced.push_back(path);
   }
   befores_[uint64_t{process} << 32 | call.id()] = std::move(before);
 }

@@ -237,9 +237,7 @@ void BuildRecorder::Impl::OnAfter(Scope* scope, const v1::Frame& frame, const Ap
   if (Changes(op, call.flags())) {
     if (call.error() != 0) {
       if (!looked_before) ObserveError(scope, path, nofollow, call.error(), kContent, trace);
-      for (const auto& [announced, writer] : before.announced) {
-        if (writers_[announced] == scope->command) writers_[announced] = writer;
-      }
+      for (const PathId announced : before.announced) scope->about_to_write.erase(announced);
       // What was to be replaced, whatever it was, was in the way.
       for (const PathId each : {path, before.path2}) {
         if (each != kNoPath && call.error() != EEXIST) CountMode(scope, each);

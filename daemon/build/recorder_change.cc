@@ -32,7 +32,6 @@ void BuildRecorder::Impl::MarkChanged(Scope* scope, PathId path, const Change& c
 
 void BuildRecorder::Impl::TakeChange(Scope* scope, PathId path, const Change& change, Trace* trace) {
   if (scope == nullptr || path == kNoPath || !Counts(scope, trace->Path(path))) return;
-  writers_[path] = scope->command;
   versions_.erase(path);
   for (Scope* above = scope; above != nullptr; above = above->parent) {
     const auto [found, fresh] = above->changed.try_emplace(path, change);

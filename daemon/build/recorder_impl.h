@@ -57,10 +57,9 @@ class BuildRecorder::Impl {
     PathId path2 = kNoPath;
     FileState state;
     FileState state2;
-    uint32_t made_mode = 0;  // See Change.
-    int64_t time_ns = 0;     // Wall clock.
-    // Of what it has become the writer by being about to write, and who was that before it (0: nobody).
-    std::vector<std::pair<PathId, CommandId>> announced;
+    uint32_t made_mode = 0;         // See Change.
+    int64_t time_ns = 0;            // Wall clock.
+    std::vector<PathId> announced;  // What it is about to write.
     std::vector<std::string> tree;  // Of a directory that is renamed: what is below it.
   };
   // An exec or spawn that has not been decided about: not all its arguments have come, or it waits for other sessions.
@@ -85,8 +84,9 @@ class BuildRecorder::Impl {
   void ObserveLoader(Scope* scope, const v1::Proc& proc, FollowedModel model);
   // What a script is executed by, if that is a script as well, and so on: they are only named, not seen being opened.
   void ObserveInterpreters(Scope* scope, std::string script, const std::string& cwd, FollowedModel model);
-  // Whether the two run side by side, neither above the other.
-  bool Unordered(const Scope& scope, CommandId other, const Trace& trace) const;
+  // Who runs beside `scope`, neither above it nor below, and has written the path or is about to. It may have been a
+  // command below one of these that did, and has ended.
+  std::vector<Scope*> WritersBeside(const Scope& scope, PathId path) const;
   // Why it ran, once its command has a number.
   static void TellDecision(Scope* scope, Decisions* decisions);
   // Taints the scope and all above it.
@@ -246,7 +246,6 @@ class BuildRecorder::Impl {
   absl::flat_hash_map<PathId, std::shared_ptr<Version>> versions_;
   // By device and inode: those without a digest.
   absl::flat_hash_map<std::pair<uint64_t, uint64_t>, std::vector<std::shared_ptr<Version>>> unhashed_;
-  absl::flat_hash_map<PathId, CommandId> writers_;            // Who changed it last.
   absl::flat_hash_map<uint64_t, bool> mentions_;              // MentionsTemporary, by action.
   std::vector<std::string> suspects_;                         // The latest first.
   absl::flat_hash_map<std::string, std::string> real_paths_;  // Of prefixes before a `..`, until a link is changed.

@@ -186,17 +186,14 @@ void BuildRecorder::Impl::ObserveError(Scope* scope, PathId path, bool nofollow,
 }
 
 void BuildRecorder::Impl::CheckReadHazard(Scope* scope, PathId path, const Trace& trace) {
-  const auto writer = writers_.find(path);
-  if (writer == writers_.end() || !Unordered(*scope, writer->second, trace)) return;
-  const Command* const other = trace.Find(writer->second);
+  const std::vector<Scope*> writers = WritersBeside(*scope, path);
+  if (writers.empty()) return;
   const std::string& name = trace.Path(path);
   totals_.add_hazards(absl::StrCat(absl::Utf8SafeCEscape(name), " was read while a command that writes it ran"));
   scope->Taint(v1::Decision::REASON_HAZARD, "a command that runs at the same time writes a file that it reads", name);
-  if (other != nullptr) {
-    if (Scope* const their_scope = ScopeOf(other->id)) {
-      their_scope->Taint(v1::Decision::REASON_HAZARD,
-                         "a command that runs at the same time reads a file that it writes", name);
-    }
+  for (Scope* writer : writers) {
+    writer->Taint(v1::Decision::REASON_HAZARD, "a command that runs at the same time reads a file that it writes",
+                  name);
   }
 }
 

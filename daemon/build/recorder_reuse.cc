@@ -137,9 +137,14 @@ BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, uint32_t
     return Reuse::kNot;
   }
   // Nobody who runs beside it may be at work on what it reads or writes.
+  std::vector<const Scope*> beside;
+  for (const auto& [command, other] : scopes_) {
+    const bool writes = !other->changed.empty() || !other->about_to_write.empty();
+    if (writes && other.get() != parent && !other->IsAbove(*parent)) beside.push_back(other.get());
+  }
   const auto busy = [&](const std::string& path) {
-    const auto writer = writers_.find(trace.Intern(path));
-    return writer != writers_.end() && Unordered(*parent, writer->second, trace);
+    const PathId id = trace.Intern(path);
+    return std::any_of(beside.begin(), beside.end(), [id](const Scope* other) { return other->Writes(id); });
   };
   for (const v1::Effect& effect : record.effects()) {
     if (!busy(effect.path())) continue;

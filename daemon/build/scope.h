@@ -134,6 +134,7 @@ struct Scope {
 
   absl::flat_hash_map<uint64_t, Seen> seen;  // By Key.
   absl::flat_hash_map<PathId, Change> changed;
+  absl::flat_hash_set<PathId> about_to_write;  // By itself: it waits for our answer, or has done it.
   absl::flat_hash_set<PathId> made_directories;
   absl::flat_hash_set<PathId> made_links;  // Symbolic ones.
   std::vector<PathId> temporaries;         // Names that were drawn at random by it, or left behind by what it started.
@@ -145,6 +146,14 @@ struct Scope {
   v1::Decision::Reason taint = v1::Decision::REASON_NONE;
   std::string taint_text;
   std::string taint_path;
+
+  bool IsAbove(const Scope& other) const {
+    const Scope* above = other.parent;
+    while (above != nullptr && above != this) above = above->parent;
+    return above == this;
+  }
+  bool IsBeside(const Scope& other) const { return this != &other && !IsAbove(other) && !other.IsAbove(*this); }
+  bool Writes(PathId path) const { return changed.contains(path) || about_to_write.contains(path); }
 
   static uint64_t Key(PathId path, bool nofollow) { return uint64_t{path} << 1 | (nofollow ? 1 : 0); }
   // The first reason stays.

@@ -534,7 +534,7 @@ class BuildCommands(building.TestCase):
     def test_parallel_lines_in_one_file(self):
         """Which is a hazard, and is said to be one; no line is lost or doubled by it."""
         script = 'rm -f l; for i in 1 2 3 4; do sh -c "echo $i >> l" & done; wait; sort l > s; rm l; cat s z'
-        for number in range(6):
+        for number in range(12):
             self.do(f"echo {number} > z")
             self.sh(script, timeout=60, hazards=True)
 
