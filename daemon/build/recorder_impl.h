@@ -1,8 +1,8 @@
 // The inside of BuildRecorder, for its own files: recorder.cc (frames, scopes), recorder_observe.cc (what is learnt),
-// recorder_paths.cc (of which file), recorder_calls.cc (what each call says), recorder_before.cc and recorder_change.cc
-// (before and after a change), recorder_exec.cc (decisions), recorder_reuse.cc (records that fit), recorder_whole.cc
-// (of the session's own command), recorder_outputs.cc (what is written to pipes and inherited files), recorder_end.cc
-// (records). See recorder.h.
+// recorder_paths.cc (of which file), recorder_calls.cc (what each call says), recorder_inherited.cc (also of
+// descriptors that others have), recorder_before.cc and recorder_change.cc (before and after a change),
+// recorder_exec.cc (decisions), recorder_reuse.cc (records that fit), recorder_whole.cc (of the session's own command),
+// recorder_outputs.cc (what is written to pipes and inherited files), recorder_end.cc (records). See recorder.h.
 #ifndef OCPWATCH_DAEMON_BUILD_RECORDER_IMPL_H_
 #define OCPWATCH_DAEMON_BUILD_RECORDER_IMPL_H_
 
@@ -22,6 +22,8 @@
 #include "ocpwatch/v1/functions.pb.h"
 
 namespace ocpwatch {
+
+inline constexpr std::string_view kTerminalPath = "/dev/tty";
 
 // Programs whose words or products tell the times of what they have looked at: for a command that starts one of them
 // these times count too. (`ld` and `ar` look at times as well, and nothing comes of it.)
@@ -121,6 +123,8 @@ class BuildRecorder::Impl {
   // ---- recorder_calls.cc
   void OnAfter(Scope* scope, const v1::Frame& frame, const Applied& applied, FollowedModel model);
   void OnOpened(Scope* scope, const v1::AfterCall& call, PathId path, FollowedModel model);
+
+  // ---- recorder_inherited.cc
   // Those who have inherited `used` (null: not known what it is), up to who has made it.
   static void TaintUsers(Scope* scope, const OpenDescriptor* used, bool read, int32_t fd);
   void OnOpenedByDescriptor(Scope* scope, const v1::AfterCall& call, const DescriptorName& name, const Process& process,
@@ -129,6 +133,9 @@ class BuildRecorder::Impl {
   static void NoteInputUse(Scope* scope, const OpenDescriptor& used);
   // `read` is the call if it reads from it, null if it writes.
   void OnInheritedUse(Scope* scope, uint32_t process, int32_t fd, const v1::AfterCall* read, FollowedModel model);
+  // Where the output of the session's own command goes to a file, the commands find a pipe in its place: who reads that
+  // file does not notice that it is its output, as `cat * > all` would.
+  void CheckOwnOutput(Scope* scope, const v1::FileStat& stat, PathId path, const Trace& trace);
 
   // ---- recorder_before.cc
   static bool Changes(v1::Op op, uint32_t flags);

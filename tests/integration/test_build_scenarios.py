@@ -273,6 +273,19 @@ class WithoutPrivileges(building.TestCase):
 
 
 class Structure(building.TestCase):
+    def test_output_to_a_file_that_is_read_meanwhile(self):
+        """It is another file for the commands than what they write to: that is told, and nothing is kept."""
+        log = os.path.join(self.traced, "log")
+        name = self.world.new_name()
+        with open(log, "w") as file:
+            process = subprocess.run([harness.CLI, "build", "--name", name, "--", "/bin/sh", "-c", "echo 1; cat log > copy"],
+                                     cwd=self.traced, env=self.world.env, stdout=file, stderr=subprocess.PIPE, check=True)
+        self.assertIn(b"log was read while the output of the build goes there", process.stderr)
+        rows = json.loads(self.world.cli("explain", name, "--json"))["commands"]
+        self.assertEqual(["not reusable"] * 2, [row["outcome"] for row in rows])
+        with open(log) as file:
+            self.assertEqual("1\n", file.read())
+
     def test_output_to_a_socket(self):
         """As sshd, the journal and node have it for what they start."""
         self.put("in", "x\n")
