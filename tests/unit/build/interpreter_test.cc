@@ -25,11 +25,11 @@ TEST_CASE("TheFirstLineNamesTheInterpreter") {
 }
 
 TEST_CASE("WhatNamesNoneHasNone") {
-  CHECK(InterpreterOfText("") == "");
-  CHECK(InterpreterOfText("#!") == "");
-  CHECK(InterpreterOfText("#! \n/bin/sh\n") == "");
-  CHECK(InterpreterOfText("echo #!/bin/sh\n") == "");
-  CHECK(InterpreterOf("/nonexistent/script") == "");
+  CHECK(InterpreterOfText("").empty());
+  CHECK(InterpreterOfText("#!").empty());
+  CHECK(InterpreterOfText("#! \n/bin/sh\n").empty());
+  CHECK(InterpreterOfText("echo #!/bin/sh\n").empty());
+  CHECK(InterpreterOf("/nonexistent/script").empty());
 }
 
 TEST_CASE("ALongLineEndsWhereTheKernelStopsReading") {
