@@ -56,17 +56,27 @@ uint32_t ReadUmask() {
   return static_cast<uint32_t>(old);
 }
 
-// `arguments` null: only `argv` knows them.
-void WriteImage(StringList argv, const char* const* arguments, uint32_t opaque_ancestor) {
-  char cwd[2 * PATH_MAX];
-  const long cwd_size = RawSyscall(SYS_getcwd, AsWord(cwd), PATH_MAX);  // With its NUL.
-  if (Failed(cwd_size) || cwd_size == 0) cwd[0] = 0;
-  const size_t cwd_length = LengthOf(cwd, PATH_MAX);
-  char* const executable = cwd + cwd_length + 1;  // Rarely touches a page of its own.
-  const char* const requested = reinterpret_cast<const char*>(getauxval(AT_EXECFN));
-  const size_t requested_size = requested != nullptr ? LengthOf(requested, PATH_MAX) : 0;
-  const size_t executable_length = ExecutablePath(requested, arguments, cwd, executable);
+// Where the process stands and what it executes; empty where that cannot be found out.
+struct Places {
+  const char* cwd;
+  size_t cwd_size;
+  const char* executable;
+  size_t executable_size;
+};
 
+// Finds both, in two halves of `memory`; false if one is too long for its half.
+bool FindPlaces(const char* requested, const char* const* arguments, char* memory, size_t half, Places* places) {
+  const long size = RawSyscall(SYS_getcwd, AsWord(memory), static_cast<long>(half));  // With its NUL.
+  if (Failed(size) || size == 0) memory[0] = 0;
+  char* const executable = memory + half;
+  *places = {memory, LengthOf(memory, half), executable,
+             ExecutablePath(requested, arguments, memory, executable, half)};
+  return size != -ERANGE && places->executable_size > 0;
+}
+
+// `requested` is AT_EXECFN.
+void WriteImage(StringList argv, const char* requested, const Places& places, uint32_t opaque_ancestor) {
+  const size_t requested_size = requested != nullptr ? LengthOf(requested, PATH_MAX) : 0;
   LibraryNames libraries;
   const size_t libraries_size = libraries.SizeOfAll(kLibrariesPart);
   StringList environment(in_build_session ? environ : nullptr);
@@ -74,7 +84,7 @@ void WriteImage(StringList argv, const char* const* arguments, uint32_t opaque_a
     size_t lists = argv.SizeOfPart(kListPart);
     if (argv.at_end_of_part()) lists += environment.SizeOfPart(kListPart - lists);
     size_t capacity = kFixedPart + lists;
-    if (first) capacity += executable_length + requested_size + cwd_length + libraries_size;
+    if (first) capacity += places.executable_size + requested_size + places.cwd_size + libraries_size;
     const Claim claim = ClaimFrame(capacity);
     if (claim.frame == nullptr) return;
     FrameEncoder frame(claim.frame, claim.capacity);
@@ -86,9 +96,9 @@ void WriteImage(StringList argv, const char* const* arguments, uint32_t opaque_a
       frame.Int32(3, RawGetppid());
       frame.Unsigned(4, opaque_ancestor);
       frame.Unsigned(5, opaque_ancestor != 0 ? 1 : 0);
-      if (executable_length > 0) frame.Bytes(6, executable, executable_length);
+      if (places.executable_size > 0) frame.Bytes(6, places.executable, places.executable_size);
       if (requested_size > 0) frame.Bytes(7, requested, requested_size);
-      if (cwd_length > 0) frame.Bytes(9, cwd, cwd_length);
+      if (places.cwd_size > 0) frame.Bytes(9, places.cwd, places.cwd_size);
       libraries.EncodeAll(frame, 10, libraries_size);
       frame.Unsigned(12, kProtocol);
       frame.Bytes(13, kBuildId, sizeof kBuildId - 1);
@@ -99,6 +109,26 @@ void WriteImage(StringList argv, const char* const* arguments, uint32_t opaque_a
     frame.End(proc);
     CommitFrame(claim, frame.size(), false);
     if (argv.done() && environment.done()) return;
+  }
+}
+
+[[gnu::noinline]] void WriteImageOfLongPaths(StringList argv, const char* requested, const char* const* arguments,
+                                             uint32_t opaque_ancestor) {
+  char memory[2 * PATH_MAX];
+  Places places;
+  FindPlaces(requested, arguments, memory, PATH_MAX, &places);
+  WriteImage(argv, requested, places, opaque_ancestor);
+}
+
+// `arguments` null: only `argv` knows them.
+void WriteImage(StringList argv, const char* const* arguments, uint32_t opaque_ancestor) {
+  const char* const requested = reinterpret_cast<const char*>(getauxval(AT_EXECFN));
+  char memory[2 * kUsualPath];
+  Places places;
+  if (FindPlaces(requested, arguments, memory, kUsualPath, &places)) {
+    WriteImage(argv, requested, places, opaque_ancestor);
+  } else {
+    WriteImageOfLongPaths(argv, requested, arguments, opaque_ancestor);
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <elf.h>
 
+#include "preload/runtime/plain_executables.h"
 #include "preload/runtime/session.h"
 #include "preload/runtime/syscalls.h"
 #include "preload/runtime/text.h"
@@ -190,10 +191,14 @@ bool ClassifyFile(int fd, const char* path, char (&interpreter)[PATH_MAX / 8], E
   if (file.head_size() < sizeof(Elf64_Ehdr) || !Equal(reinterpret_cast<const char*>(head), ELFMAG, SELFMAG))
     return false;
   ClassifyElf(file, result);
-  if (result->opaque == Opaque::kStatic && IsLoader(path)) result->opaque = Opaque::kNone;
+  const bool loader = result->opaque == Opaque::kStatic && IsLoader(path);
+  if (loader) result->opaque = Opaque::kNone;
   if (result->opaque != Opaque::kNone) return false;
   struct stat status;
-  if (!Failed(RawFstat(fd, &status))) result->opaque = GainsRights(fd, status);
+  if (Failed(RawFstat(fd, &status))) return false;
+  result->opaque = GainsRights(fd, status);
+  if (result->opaque == Opaque::kNone && result->executable && result->first_library[0] == 0 && !loader)
+    RememberAsPlain(status);
   return false;
 }
 
@@ -209,10 +214,8 @@ int OpenExecutable(int dirfd, const char* path, int flags) {
   return static_cast<int>(RawSyscall(SYS_openat, dirfd, AsWord(path), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
 }
 
-}  // namespace
-
-void Classify(int dirfd, const char* path, int flags, Executable* result) {
-  *result = {};
+// Fills in all but whether our library can be reached.
+void ClassifyPath(int dirfd, const char* path, int flags, Executable* result) {
   char interpreter[PATH_MAX / 8];  // The kernel reads a script's first 256 bytes.
   for (int depth = 0; depth <= kScriptDepth; ++depth) {
     const int fd = OpenExecutable(dirfd, path, flags);
@@ -229,6 +232,17 @@ void Classify(int dirfd, const char* path, int flags, Executable* result) {
     path = interpreter;
     dirfd = AT_FDCWD;
     flags = 0;
+  }
+}
+
+}  // namespace
+
+void Classify(int dirfd, const char* path, int flags, Executable* result) {
+  *result = {};
+  if (IsKnownToBePlain(dirfd, path, flags)) {
+    result->executable = true;
+  } else {
+    ClassifyPath(dirfd, path, flags, result);
   }
   if (result->preload && Failed(RawSyscall(SYS_faccessat, AT_FDCWD, AsWord(session.library), R_OK))) {
     result->preload = false;

@@ -7,8 +7,6 @@ namespace ocpwatch {
 namespace {
 
 constexpr int kMaxLinks = 40;  // The kernel's own limit.
-// Longer paths are left to the kernel. Each page of stack that is touched for the first time costs a fault.
-constexpr size_t kUsualPath = 512;
 
 bool SameText(const char* a, const char* b) {
   while (*a != 0 && *a == *b) {
@@ -26,14 +24,15 @@ bool MayBeScript(const char* requested, const char* const* argv) {
   return false;
 }
 
-size_t ReadExe(char* path) {
-  const long size = RawSyscall(SYS_readlinkat, AT_FDCWD, AsWord("/proc/self/exe"), AsWord(path), PATH_MAX);
-  return Failed(size) ? 0 : static_cast<size_t>(size);
+size_t ReadExe(char* path, size_t room) {
+  const long size =
+      RawSyscall(SYS_readlinkat, AT_FDCWD, AsWord("/proc/self/exe"), AsWord(path), static_cast<long>(room));
+  // A full buffer may hold only a part.
+  return Failed(size) || static_cast<size_t>(size) == room ? 0 : static_cast<size_t>(size);
 }
 
-}  // namespace
-
-size_t Canonical(const char* base, const char* path, char* result) {
+// Follows the symbolic links in `path`, which is relative to `base`; 0 if it is longer than usual or leads nowhere.
+size_t Canonical(const char* base, const char* path, char* result, size_t room) {
   char rest[2 * kUsualPath];  // What is still to be walked.
   size_t begin = sizeof rest - 1;
   rest[begin] = 0;
@@ -44,7 +43,7 @@ size_t Canonical(const char* base, const char* path, char* result) {
   size_t size = 0;
   if (path[0] != '/') {
     size = LengthOf(base, kUsualPath);
-    if (base[0] != '/' || size >= kUsualPath) return 0;
+    if (base[0] != '/' || size >= kUsualPath || size >= room) return 0;
     Append(result, base, size);
     if (size == 1) size = 0;
   }
@@ -60,7 +59,7 @@ size_t Canonical(const char* base, const char* path, char* result) {
       }
       continue;
     }
-    if (size + 1 + length >= PATH_MAX) return 0;
+    if (size + 1 + length >= room) return 0;
     const size_t parent = size;
     result[size++] = '/';
     Append(result + size, name, length);
@@ -78,11 +77,13 @@ size_t Canonical(const char* base, const char* path, char* result) {
   return size;
 }
 
-size_t ExecutablePath(const char* requested, const char* const* argv, const char* cwd, char* path) {
+}  // namespace
+
+size_t ExecutablePath(const char* requested, const char* const* argv, const char* cwd, char* path, size_t room) {
   const bool plain = requested != nullptr && argv != nullptr && requested[0] != 0 && !StartsWith(requested, "/dev/") &&
                      !StartsWith(requested, "/proc/") && !MayBeScript(requested, argv);
-  const size_t size = plain ? Canonical(cwd, requested, path) : 0;
-  return size > 0 ? size : ReadExe(path);
+  const size_t size = plain ? Canonical(cwd, requested, path, room) : 0;
+  return size > 0 ? size : ReadExe(path, room);
 }
 
 }  // namespace ocpwatch

@@ -11,13 +11,13 @@
 
 namespace ocpwatch {
 
-// Writes the path of this process's program and returns its length; 0 if it cannot be found out. `requested` is
-// AT_EXECFN or null, `argv` null if it is not known, `cwd` where the process stands. `path` has room for PATH_MAX
-// bytes.
-size_t ExecutablePath(const char* requested, const char* const* argv, const char* cwd, char* path);
+// Longer paths are rare, and each page of stack that is touched for the first time costs a fault.
+inline constexpr size_t kUsualPath = 512;
 
-// Follows the symbolic links in `path`, which is relative to `base`; 0 if it is longer than usual or leads nowhere.
-size_t Canonical(const char* base, const char* path, char* result);
+// Writes the path of this process's program and returns its length; 0 if it cannot be found out or is too long for
+// `path`, which has room for `room` bytes. `requested` is AT_EXECFN or null, `argv` null if it is not known, `cwd`
+// where the process stands.
+size_t ExecutablePath(const char* requested, const char* const* argv, const char* cwd, char* path, size_t room);
 
 }  // namespace ocpwatch
 

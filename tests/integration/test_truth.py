@@ -2,6 +2,8 @@
 import os
 import shutil
 import subprocess
+import sys
+import time
 
 import harness
 
@@ -73,6 +75,27 @@ class Truth(harness.TestCase):
             command = self.only(command for command in recording.commands if command["executable"] == program)
             self.assertIn("capabilities", command["opaque_reason"])
             self.assertFalse(recording.session["complete"])
+
+    def known(self, *changes, word):
+        """One process executes a program twice, and once more after each change (Python text): where `word` is given
+        as the reason for not seeing it."""
+        program = self.path("program")
+        shutil.copy(harness.SAY, program)
+        time.sleep(2.1)  # Younger files are looked at each time.
+        run = 'assert os.waitpid(os.posix_spawn(program, ["program", "x"], os.environ), 0)[1] == 0'
+        steps = "\n".join(["import os, shutil", f"program = {program!r}", run, run, *(f"{change}\n{run}" for change in changes)])
+        recording = self.record([sys.executable, "-c", steps])
+        return [word in command["opaque_reason"] for command in recording.commands if command["argv"][0] == "program"]
+
+    def test_a_known_program_that_becomes_another(self):
+        """What a process has executed before is known to it, until its content changes."""
+        self.assertEqual([False, False, True, False],
+                         self.known(f"shutil.copyfile({harness.program('say_static')!r}, program)",
+                                    f"shutil.copyfile({harness.SAY!r}, program)", word="static"))
+
+    @harness.as_root
+    def test_a_known_program_that_becomes_set_user_id(self):
+        self.assertEqual([False, False, True], self.known("os.chown(program, 1, 1)\nos.chmod(program, 0o4755)", word="set"))
 
     def test_a_script_of_a_static_interpreter(self):
         script = self.write("script", f"#!{harness.program('say_static')} x\n", 0o755)
