@@ -37,11 +37,25 @@ class World:
             sys.exit(f"{' '.join(argv)}: status {result.returncode}\n{result.stderr.decode(errors='replace')[-2000:]}")
         return result.stdout
 
+    def start(self, argv):
+        """A program that answers lines with lines: see ask()."""
+        return subprocess.Popen(argv, env=self.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
     def fresh_tree(self, source):
         """A copy of build/sources/`source`; its path."""
         shutil.rmtree(self.tree, ignore_errors=True)
         shutil.copytree(os.path.join(ROOT, "build/sources", source), self.tree, symlinks=True)
         return self.tree
+
+
+def ask(program):
+    """Has a program do its work once; its answer. A failure ends the benchmark."""
+    program.stdin.write(b"\n")
+    program.stdin.flush()
+    answer = program.stdout.readline()
+    if not answer:
+        sys.exit(f"{' '.join(program.args)}: ended early, with status {program.wait()}")
+    return answer
 
 
 def say(text):

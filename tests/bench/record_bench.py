@@ -1,7 +1,9 @@
 """What recording costs, side by side with the untraced run, strace and bear: called by `scripts/bench record`.
 
-Each ratio is a median over rounds; a round runs every tracer once, one after the other, so that whatever else the machine
-does hits all alike. A daemon of its own, in private directories, is started before anything is measured.
+Each figure is a median over rounds; a round runs every tracer once, one after the other, so that whatever else the machine
+does hits all alike. Of the calls a round is some milliseconds only: the speed of a machine drifts within seconds by more
+than what is measured (seconds apart, one and the same spawn was 98 to 117 us more). A daemon of its own, in private
+directories, is started before anything is measured.
 """
 import argparse
 import os
@@ -18,13 +20,14 @@ BUILDS = {
     "lua, make -j2": ("lua", ["make", "-s", "linux", "-j2"], 1.04),
     "zlib, configure + make": ("zlib", ["sh", "-c", "./configure && make -s"], 1.08),
 }
-# name -> (argument of microbench, calls are divided by this under strace, bar as ns more)
+# name -> (argument of microbench, bar as ns more)
 CALLS = {
-    "open + close": ("open", 50, 1000),
-    "stat": ("stat", 50, 200),
-    "write of a byte": ("write", 1, 100),
-    "vfork + exec of true": ("spawn", 1, 100_000),
+    "open + close": ("open", 1000),
+    "stat": ("stat", 200),
+    "write of a byte": ("write", 100),
+    "vfork + exec of true": ("spawn", 100_000),
 }
+CALL_ROUNDS = 10  # For each round of the builds.
 
 
 class Bench:
@@ -60,12 +63,18 @@ class Bench:
 
     def calls(self):
         rows = []
-        for name, (what, divisor, bar) in CALLS.items():
+        for name, (what, bar) in CALLS.items():
+            programs = {tracer: self.world.start([*prefix, MICRO, what]) for tracer, prefix in self.tracers.items()}
             costs = {tracer: [] for tracer in self.tracers}
-            for _ in range(self.rounds):
-                for tracer, prefix in self.tracers.items():
-                    argv = [MICRO, what, str(divisor if tracer == "strace" else 1)]
-                    costs[tracer].append(float(self.world.run(prefix + argv).split()[-1]))
+            for round_number in range(self.rounds * CALL_ROUNDS + 1):
+                # There and back, so that nobody always comes after the slowest.
+                for tracer, program in list(programs.items())[::1 if round_number % 2 else -1]:
+                    cost = bench.ask(program)
+                    if round_number > 0:
+                        costs[tracer].append(float(cost))
+            for program in programs.values():
+                program.stdin.close()
+                program.wait()
             bench.say(f"{name}: done")
             cells = [self.time(statistics.median(costs["untraced"]), "")]
             for tracer in list(self.tracers)[1:]:
