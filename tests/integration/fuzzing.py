@@ -97,7 +97,7 @@ SHELL_COMMANDS = [
     "cat out > gen/a && sed -i s/beta/B/ gen/a",
     "perl -i -pe s/alpha/A/ out 2>/dev/null",
     "sh -c 'cat %s; exec sort %s'",
-    "gzip -nc %s | gzip -dc > out",
+    "gzip -nc %s 2>/dev/null | gzip -dc > out",  # Without it both complain, in either order.
     "awk '{ print > \"gen/\" $1 }' %s; ls gen",
     "find . -type f -exec cat {} + | sort | uniq -c | sort -rn | head -n 3",
     "mkdir -p gen; (cd gen; cat ../%s > a; cat a ../d/s4)",

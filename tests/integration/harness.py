@@ -131,6 +131,7 @@ class World:
             name: value
             for name, value in os.environ.items()
             if name not in ("LD_PRELOAD", "OCP_WATCH", "NO_COLOR", "PAGER", "MAKEFLAGS", "MAKELEVEL")
+            and not name.startswith("PYTHON")
         }
         self.env.update(
             XDG_RUNTIME_DIR=self.runtime,
