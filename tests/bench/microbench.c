@@ -1,6 +1,7 @@
-// The cost of one call, in nanoseconds, as a program sees it. `microbench WHAT` (open, stat, write, spawn) makes a
-// batch of calls, some milliseconds of them, for each line of its input, and answers with a number: whoever compares
-// two of them takes turns, so that a slow moment of the machine hits both.
+// The cost of one call, in nanoseconds, as a program sees it. `microbench WHAT` (open, stat, write, spawn) makes a few
+// batches of calls, each some milliseconds, for each line of its input, and answers with the best, since everything
+// else on a machine only adds. Whoever compares two of them takes turns, so that a slow moment of the machine hits
+// both.
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+enum { kBatches = 5 };
 
 static double Now(void) {
   struct timespec now;
@@ -53,9 +56,14 @@ int main(int argc, char** argv) {
     if (strcmp(argv[1], kinds[i].name) != 0) continue;
     char line[16];
     while (fgets(line, sizeof line, stdin) != NULL) {
-      double start = Now();
-      for (int j = 0; j < kinds[i].calls; ++j) kinds[i].call();
-      printf("%.1f\n", (Now() - start) / kinds[i].calls);
+      double best = 1e18;
+      for (int batch = 0; batch < kBatches; ++batch) {
+        double start = Now();
+        for (int j = 0; j < kinds[i].calls; ++j) kinds[i].call();
+        double each = (Now() - start) / kinds[i].calls;
+        if (each < best) best = each;
+      }
+      printf("%.1f\n", best);
       fflush(stdout);
     }
     return 0;

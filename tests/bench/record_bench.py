@@ -1,8 +1,8 @@
 """What recording costs, side by side with the untraced run, strace and bear: called by `scripts/bench record`.
 
 Each figure is a median over rounds; a round runs every tracer once, one after the other, so that whatever else the machine
-does hits all alike. Of the calls a round is some milliseconds only: the speed of a machine drifts within seconds by more
-than what is measured (seconds apart, one and the same spawn was 98 to 117 us more). A daemon of its own, in private
+does hits all alike. Of the calls a round is some tens of milliseconds only: the speed of a machine drifts within seconds by
+more than what is measured (seconds apart, one and the same spawn was 98 to 117 us more). A daemon of its own, in private
 directories, is started before anything is measured.
 """
 import argparse
@@ -27,7 +27,7 @@ CALLS = {
     "write of a byte": ("write", 100),
     "vfork + exec of true": ("spawn", 100_000),
 }
-CALL_ROUNDS = 10  # For each round of the builds.
+CALL_ROUNDS = 4  # For each round of the builds.
 
 
 class Bench:
