@@ -40,6 +40,8 @@ mkdir -p "$root/run/user"
 
 git clone -q "$project" "$root/root/ocp-watch"
 in_root() { chroot "$root" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin TERM=dumb bash -euo pipefail -c "cd /root/ocp-watch; $1"; }
+# Also after a failure no daemon is left; the root is, to look into.
+trap 'in_root "build/release/cli/ocp-watch stop" 2>/dev/null || true' EXIT
 
 echo "== scripts/run build -- make -C tests/programs/hello"
 time in_root 'scripts/run build -- make -C tests/programs/hello'
@@ -58,6 +60,7 @@ if [[ ${1-} == --tests ]]; then
   time in_root 'scripts/test'
 fi
 in_root 'scripts/run stop'
+trap - EXIT
 echo "Works on a fresh machine"
 if [[ ${1-} != --keep ]]; then
   rm -rf --one-file-system "$root" 2>/dev/null || true
