@@ -1,5 +1,6 @@
 #include "preload/runtime/plain_executables.h"
 
+#include <atomic>
 #include <cstdint>
 
 #include "preload/runtime/syscalls.h"
