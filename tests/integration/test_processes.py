@@ -98,7 +98,7 @@ class Processes(harness.TestCase):
     def test_a_child_that_its_parent_kills(self):
         recording = self.transparent([harness.program("forks"), "killed_child"], lambda: self.write("child"))
         self.assertIn(self.path("child"), recording.uses("reads"))
-        self.assertIn(self.path("ready"), recording.uses("writes"))
+        self.assertIn(self.path("written"), recording.uses("writes"))
 
     def test_times_are_in_order(self):
         recording = self.record(["/bin/sh", "-c", f"{harness.SAY} 1; sleep 0.3; {harness.SAY} 2"])

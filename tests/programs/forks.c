@@ -42,13 +42,18 @@ int main(int argc, char** argv) {
     kill(getpid(), SIGKILL);
   }
   if (strcmp(what, "killed_child") == 0) {
+    int ready[2];
+    CHECK(pipe(ready) == 0);
     pid_t child = fork();
     if (child == 0) {
       Read("child");
-      Write("ready");
+      Write("written");
+      // Only now: that the file is there does not say that open has returned.
+      CHECK(write(ready[1], "", 1) == 1);
       pause();
     }
-    while (access("ready", F_OK) != 0) usleep(1000);
+    char byte;
+    CHECK(read(ready[0], &byte, 1) == 1);
     CHECK(kill(child, SIGKILL) == 0);
     Wait(child);
     return 0;
