@@ -142,9 +142,9 @@ class World:
         )
         if SANITIZED:
             # watchd's standard streams lead nowhere.
-            options = f"log_path={self.home}/sanitizer:suppressions={ROOT}/tests/tsan.supp"
-            self.env.update(ASAN_OPTIONS=options.split(":")[0], UBSAN_OPTIONS="print_stacktrace=1:" + options.split(":")[0],
-                            TSAN_OPTIONS=options)
+            log = f"log_path={self.home}/sanitizer"
+            self.env.update(ASAN_OPTIONS=log, UBSAN_OPTIONS="print_stacktrace=1:" + log,
+                            TSAN_OPTIONS=f"{log}:history_size=7:suppressions={ROOT}/tests/tsan.supp")
         self._names = 0
 
     # ---- Running things. ----
