@@ -10,7 +10,6 @@ constexpr size_t kMaxLater = kReplySlots / 2;
 
 constexpr uint32_t kUnused = static_cast<uint32_t>(ReplyState::kUnused);
 constexpr uint32_t kWaiting = static_cast<uint32_t>(ReplyState::kWaiting);
-constexpr uint32_t kAnswered = static_cast<uint32_t>(ReplyState::kAnswered);
 
 }  // namespace
 
@@ -39,10 +38,7 @@ bool ReplyWriter::TryAnswer(const v1::Frame& frame) {
   if (!reply.has_value()) return false;
   // What does not fit a slot would never be answered; a Proceed or Kill has ten bytes.
   if (reply->ByteSizeLong() > kReplyBytes) reply->mutable_proceed();
-  std::atomic_ref(slot.size).store(static_cast<uint32_t>(reply->ByteSizeLong()), std::memory_order_relaxed);
-  reply->SerializeToArray(slot.reply, kReplyBytes);
-  uint32_t expected = kWaiting;
-  if (slot.state.compare_exchange_strong(expected, kAnswered)) FutexWakeAll(slot.state);
+  ring_.Answer(&slot, *reply);
   return true;
 }
 

@@ -16,7 +16,6 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "daemon/ingest/futex.h"
-#include "ocpwatch/v1/intercept.pb.h"
 
 namespace ocpwatch {
 namespace {
@@ -88,20 +87,24 @@ std::string Ring::WatchVariable(uint32_t process, int32_t pid, int32_t parent_pi
                       ":", absl::string_view(socket_path.data(), socket_path.size()));
 }
 
+void Ring::Answer(ReplySlot* slot, const v1::Reply& reply) {
+  const absl::MutexLock lock(&answering_);
+  uint32_t state = slot->state.load(std::memory_order_acquire);
+  if (state != static_cast<uint32_t>(ReplyState::kWaiting)) return;
+  std::atomic_ref(slot->size).store(static_cast<uint32_t>(reply.ByteSizeLong()), std::memory_order_relaxed);
+  reply.SerializeToArray(slot->reply, sizeof slot->reply);
+  if (slot->state.compare_exchange_strong(state, static_cast<uint32_t>(ReplyState::kAnswered))) {
+    FutexWakeAll(slot->state);
+  }
+}
+
 void Ring::Close() {
   header_->state.store(static_cast<uint32_t>(RingState::kClosed), std::memory_order_seq_cst);
   header_->room.fetch_add(1, std::memory_order_seq_cst);
   FutexWakeAll(header_->room);
   v1::Reply reply;
   reply.mutable_proceed();
-  for (ReplySlot& slot : header_->replies) {
-    if (slot.state.load(std::memory_order_acquire) != static_cast<uint32_t>(ReplyState::kWaiting)) continue;
-    slot.size = static_cast<uint32_t>(reply.ByteSizeLong());
-    reply.SerializeToArray(slot.reply, sizeof slot.reply);
-    uint32_t waiting = static_cast<uint32_t>(ReplyState::kWaiting);
-    slot.state.compare_exchange_strong(waiting, static_cast<uint32_t>(ReplyState::kAnswered));
-    FutexWakeAll(slot.state);
-  }
+  for (ReplySlot& slot : header_->replies) Answer(&slot, reply);
 }
 
 }  // namespace ocpwatch

@@ -16,7 +16,9 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "daemon/ingest/unique_fd.h"
+#include "ocpwatch/v1/intercept.pb.h"
 #include "ocpwatch/v1/ring.h"
 
 namespace ocpwatch {
@@ -58,6 +60,9 @@ class Ring {
   // `parent_pid`: its parent's where pid is 0. The path goes last and may hold any byte.
   std::string WatchVariable(uint32_t process, int32_t pid, int32_t parent_pid, std::string_view socket_path) const;
 
+  // Gives the answer to whoever waits at `slot`, if anybody does. Thread-safe: of two answers at once, one comes whole.
+  void Answer(ReplySlot* slot, const v1::Reply& reply);
+
   // The session is over: whoever waits for room or an answer goes on unrecorded.
   void Close();
 
@@ -70,6 +75,7 @@ class Ring {
   std::string behaviours_;
   RingHeader* const header_;
   unsigned char* const data_;
+  absl::Mutex answering_;  // The reader's thread answers, and the one that closes.
 };
 
 }  // namespace ocpwatch

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <cerrno>
 #include <string>
@@ -99,6 +100,31 @@ TEST_CASE("A ring that cannot be is not made") {
   options = {};
   options.behaviours = behaviours;
   CHECK(Ring::Create(options).status().code() == absl::StatusCode::kInvalidArgument);
+}
+
+TEST_CASE("Threads and a session that ends: of two answers at once, one comes whole") {
+  const auto ring = MakeRing();
+  ReplySlot& slot = ring->header().replies[0];
+  v1::Reply reuse;
+  v1::Words& words = *reuse.mutable_kill()->add_words();
+  words.set_path(std::string(kReplyBytes / 2, 'x'));
+  for (int round = 0; round < 2000; ++round) {
+    slot.state = static_cast<uint32_t>(ReplyState::kWaiting);
+    std::atomic<bool> ready = false;
+    std::thread reader([&] {
+      ready = true;
+      ring->Answer(&slot, reuse);
+    });
+    while (!ready) {
+    }
+    ring->Close();
+    reader.join();
+    REQUIRE(slot.state == static_cast<uint32_t>(ReplyState::kAnswered));
+    v1::Reply reply;
+    REQUIRE(reply.ParseFromArray(slot.reply, static_cast<int>(slot.size)));
+    const bool whole = reply.has_proceed() || reply.kill().words(0).path() == words.path();
+    REQUIRE(whole);
+  }
 }
 
 }  // namespace ocpwatch
