@@ -100,10 +100,10 @@ void BuildRecorder::Impl::ForgetStart(uint32_t process) {
 
 Mismatch BuildRecorder::Impl::ExplainNew(const v1::Fingerprint& key) {
   const auto similar = store_.FindSimilar(key, 1);
-  if (similar.empty()) return {v1::Decision::REASON_NEW, "", "has never run before"};
+  if (similar.empty()) return {v1::Decision::REASON_NEW, "", "no earlier run of it is kept"};
   Mismatch why;
   why.text = DifferenceOf(key, similar.front()->record.key(), &why.reason, &why.path);
-  if (why.reason == v1::Decision::REASON_NONE) return {v1::Decision::REASON_NEW, "", "has never run before"};
+  if (why.reason == v1::Decision::REASON_NONE) return {v1::Decision::REASON_NEW, "", "no earlier run of it is kept"};
   return why;
 }
 

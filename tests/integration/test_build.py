@@ -185,7 +185,7 @@ int main(int argc, char** argv) {
     @harness.needs("gcc", "make")
     def test_a_dry_run_runs_nothing_and_tells_what_would_run(self):
         self.project()
-        self.assertEqual(["would run     make: has never run before"], self.plan("make"))
+        self.assertEqual(["would run     make: no earlier run of it is kept"], self.plan("make"))
         self.assertFalse(os.path.exists(os.path.join(self.traced, "prog")))
         self.build(["make"])
         self.assertEqual(["reused        make: nothing would run"], self.plan("make"))
