@@ -45,10 +45,27 @@ absl::flat_hash_set<std::string> OwnPaths(const v1::ActionRecord& record) {
 }
 
 const FileState& Present::State(const std::string& path, bool nofollow) {
-  const auto [found, fresh] = states_[nofollow ? 1 : 0].try_emplace(path);
-  if (fresh) found->second = StateOf(path, nofollow);
-  return found->second;
+  const auto [found, fresh] = states_.try_emplace(path);
+  if (fresh) found->second = StateOf(path, /*nofollow=*/true);
+  if (nofollow || found->second.type != v1::FILE_SYMLINK) return found->second;
+  const auto [led_to, unknown] = led_to_.try_emplace(path);
+  if (unknown) led_to->second = StateOf(path, /*nofollow=*/false);
+  return led_to->second;
 }
+
+bool Present::IsReal(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return false;
+  const std::string_view name = std::string_view(path).substr(slash + 1);
+  if (name.empty() || name == "." || name == "..") return path == "/";
+  const std::string directory = DirectoryOf(path);
+  auto known = real_directories_.find(directory);
+  if (known == real_directories_.end()) known = real_directories_.emplace(directory, IsReal(directory)).first;
+  const v1::FileType type = known->second ? State(path, /*nofollow=*/true).type : v1::FILE_ABSENT;
+  return type != v1::FILE_ABSENT && type != v1::FILE_SYMLINK;
+}
+
+std::string Present::Real(const std::string& path) { return IsReal(path) ? path : RealPath(path); }
 
 std::optional<Digest> Present::DigestNow(const std::string& path, const FileState& state) {
   if (state.type != v1::FILE_REGULAR) return std::nullopt;
@@ -98,7 +115,7 @@ std::optional<Mismatch> Present::Compare(const v1::Observation& observation,
   }
   if (state.type == v1::FILE_ABSENT) return std::nullopt;
   if (!observation.target().empty()) {
-    const std::string now = state.type == v1::FILE_SYMLINK ? state.target : RealPath(path);
+    const std::string now = state.type == v1::FILE_SYMLINK ? state.target : Real(path);
     if (now != observation.target()) {
       return differs(v1::Decision::REASON_EDITED, absl::StrCat("leads to ", now, " and led to ", observation.target()));
     }

@@ -14,6 +14,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/container/node_hash_map.h"
 #include "daemon/build/file_state.h"
 #include "daemon/store/store.h"
 #include "ocpwatch/v1/action.pb.h"
@@ -62,7 +63,16 @@ class Present {
 
  private:
   Store& store_;
-  absl::flat_hash_map<std::string, FileState> states_[2];  // By nofollow.
+  // Whether no link is on the way to `path`, nor at its end. Each directory is asked once: realpath(3) asks for all of
+  // them again at every path, which in a build of redis after a clean made 78,000 calls of readlink(2) instead of
+  // 5,000.
+  bool IsReal(const std::string& path);
+  std::string Real(const std::string& path);  // As RealPath().
+
+  // At the path itself; and, where that is a link, at its end. States are handed out while others are added.
+  absl::node_hash_map<std::string, FileState> states_;
+  absl::node_hash_map<std::string, FileState> led_to_;
+  absl::flat_hash_map<std::string, bool> real_directories_;
   // The store does not remember those of files that have just been written.
   absl::flat_hash_map<std::string, std::optional<Digest>> digests_;
   bool touched_ = false;

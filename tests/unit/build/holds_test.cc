@@ -133,7 +133,7 @@ TEST_CASE("What was absent must be absent, unless it was to be replaced by whate
   CHECK(world.Mismatch() == v1::Decision::REASON_APPEARED);
 }
 
-TEST_CASE("A symbolic link holds by what it says, a resolved path by what it leads to") {
+TEST_CASE("A symbolic link holds by what it says") {
   Holding world;
   world.files().Write("a", "");
   world.files().Write("b", "");
@@ -142,6 +142,25 @@ TEST_CASE("A symbolic link holds by what it says, a resolved path by what it lea
   CHECK(world.Mismatch() == v1::Decision::REASON_NONE);
   unlink(world.Path("link").c_str());
   REQUIRE(symlink("b", world.Path("link").c_str()) == 0);
+  CHECK(world.Mismatch() == v1::Decision::REASON_EDITED);
+}
+
+TEST_CASE("A resolved path holds while the links on the way, and at its end, lead where they led") {
+  Holding world;
+  REQUIRE(mkdir(world.Path("real").c_str(), 0777) == 0);
+  world.files().Write("real/file", "");
+  REQUIRE(symlink("real", world.Path("way").c_str()) == 0);
+  REQUIRE(symlink("file", world.Path("real/end").c_str()) == 0);
+  for (const char* name : {"real/file", "way/file", "real/end", "way/end", "way/../real/file", "real//file"}) {
+    world.Observe(name)->set_target(world.Path("real/file"));
+  }
+  world.Observe("way")->set_target(world.Path("real"));
+  world.Observe("real/.")->set_target(world.Path("real"));
+  CHECK(world.Mismatch() == v1::Decision::REASON_NONE);
+
+  // The same file by the same name, elsewhere: only where it is has changed.
+  REQUIRE(rename(world.Path("real").c_str(), world.Path("moved").c_str()) == 0);
+  REQUIRE(symlink("moved", world.Path("real").c_str()) == 0);
   CHECK(world.Mismatch() == v1::Decision::REASON_EDITED);
 }
 
