@@ -176,6 +176,7 @@ void BuildRecorder::Impl::OnAfter(Scope* scope, const v1::Frame& frame, const Ap
         // Of what it has opened: besides the content its mode counts, which a copy may be given.
         const bool takes_times = TakesTimes(trace.Find(scope->command)->executable);
         for (Scope* above = scope; above != nullptr; above = above->parent) {
+          if (above->IsTainted()) continue;
           const auto opened = above->seen.find(Scope::Key(path, /*nofollow=*/false));
           if (opened == above->seen.end()) return;
           if ((opened->second.weight & kContent) != 0) {

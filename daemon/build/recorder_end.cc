@@ -109,6 +109,7 @@ void BuildRecorder::Impl::CarryTimes(const Scope& scope, const std::string& exec
   for (const auto& [key, value] : scope.seen) {
     if ((value.weight & kTimes) == 0 || value.type != v1::FILE_REGULAR) continue;
     for (Scope* above = scope.parent; above != nullptr; above = above->parent) {
+      if (above->IsTainted()) continue;
       const auto found = above->seen.find(key);
       if (found == above->seen.end()) break;
       if (found->second.stamp == value.stamp) found->second.weight |= kTimesBelow;
@@ -145,13 +146,13 @@ bool BuildRecorder::Impl::MakeRecord(Scope* scope, FollowedModel model, v1::Acti
   if (model.trace.Find(scope->command)->opaque != v1::OPAQUE_NONE) {
     TaintUp(scope, v1::Decision::REASON_OPAQUE, "it could not be observed in full");
   }
-  if (scope->taint != v1::Decision::REASON_NONE) return false;
+  if (scope->IsTainted()) return false;
   if (!scope->start.asked) return false;
   record->set_exit_status(last->end_value);
   AddEffects(scope, model.trace, record);
   AddObservations(scope, model.trace, record);
   CheckOtherSessions(scope, model.trace);
-  if (scope->taint != v1::Decision::REASON_NONE) return false;
+  if (scope->IsTainted()) return false;
   if (!scope->start.temporaries.Canonicalise(record)) {
     scope->Taint(v1::Decision::REASON_OTHER, "the name of a temporary file is a part of the name of another");
     return false;

@@ -120,6 +120,7 @@ void BuildRecorder::Impl::Observe(Scope* scope, PathId path, bool nofollow, Seen
       }
       return;
     }
+    if (scope->IsTainted()) continue;
     const auto [found, fresh] = scope->seen.try_emplace(Scope::Key(path, nofollow), seen);
     if (fresh) continue;
     Seen& before = found->second;

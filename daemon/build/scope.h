@@ -156,9 +156,11 @@ struct Scope {
   bool Writes(PathId path) const { return changed.contains(path) || about_to_write.contains(path); }
 
   static uint64_t Key(PathId path, bool nofollow) { return uint64_t{path} << 1 | (nofollow ? 1 : 0); }
+  // It becomes no record: so what else it learns is not kept. What it changes is: others may be about to read that.
+  bool IsTainted() const { return taint != v1::Decision::REASON_NONE; }
   // The first reason stays.
   void Taint(v1::Decision::Reason reason, std::string text, std::string path = "") {
-    if (taint != v1::Decision::REASON_NONE) return;
+    if (IsTainted()) return;
     taint = reason;
     taint_text = std::move(text);
     taint_path = std::move(path);
