@@ -12,6 +12,8 @@ WORDS = ["alpha", "beta", "gamma", "delta", "omega"]
 SOURCES = ["s1", "s2", "d/s3", "d/s4"]
 OPTIONAL = ["opt", "d/extra"]
 SHELL_PRODUCTS = ["out", "o2", "o3", "gen/a", "gen/b", "log", "link", "hard"]
+# At the end of a pipeline that reads a source: as a link to that one, what comes out is a matter of who is faster.
+WRITTEN_BY_PIPELINES = ["out", "o3"]
 MAKE_PRODUCTS = ["p1", "p2", "p3", "all.txt", "gen"]
 
 # Each reads and changes something in another way. %s: sources.
@@ -269,6 +271,8 @@ class Project:
         kind = self.random.choice(["directory", "link to a source", "link to nothing"])
         if not os.path.isdir(os.path.join(self.world.traced, os.path.dirname(name))):
             return name, "has no place"
+        if kind == "link to a source" and name in WRITTEN_BY_PIPELINES:
+            return name, "would be read and written at once"
 
         def edit(directory):
             path = os.path.join(directory, name)
