@@ -46,7 +46,10 @@ absl::flat_hash_set<std::string> OwnPaths(const v1::ActionRecord& record) {
 
 const FileState& Present::State(const std::string& path, bool nofollow) {
   const auto [found, fresh] = states_.try_emplace(path);
-  if (fresh) found->second = StateOf(path, /*nofollow=*/true);
+  if (fresh && !absent_.Has(path)) {
+    found->second = StateOf(path, /*nofollow=*/true);
+    if (found->second.type == v1::FILE_ABSENT && found->second.error == 0) absent_.Add(path);
+  }
   if (nofollow || found->second.type != v1::FILE_SYMLINK) return found->second;
   const auto [led_to, unknown] = led_to_.try_emplace(path);
   if (unknown) led_to->second = StateOf(path, /*nofollow=*/false);

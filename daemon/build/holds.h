@@ -15,6 +15,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/container/node_hash_map.h"
+#include "daemon/build/absent_names.h"
 #include "daemon/build/file_state.h"
 #include "daemon/store/store.h"
 #include "ocpwatch/v1/action.pb.h"
@@ -35,7 +36,8 @@ EffectsByPath IndexEffects(const v1::ActionRecord& record);
 // decision. Not thread-safe.
 class Present {
  public:
-  explicit Present(Store* store) : store_(*store) {}
+  // `absent`: what is known to be absent from moments before; outlives it.
+  Present(Store* store, AbsentNames* absent) : store_(*store), absent_(*absent) { absent_.NewMoment(); }
 
   // The first observation of `record` that does not hold. `alike`: paths of which absent and regular are the same, see
   // AlikePaths. `whole`: the record is of the session's own command, of which it is asked whether anything needs to be
@@ -63,6 +65,7 @@ class Present {
 
  private:
   Store& store_;
+  AbsentNames& absent_;
   // Whether no link is on the way to `path`, nor at its end. Each directory is asked once: realpath(3) asks for all of
   // them again at every path, which in a build of redis after a clean made 78,000 calls of readlink(2) instead of
   // 5,000.

@@ -46,7 +46,8 @@ Mismatch ReadsOneOf(const v1::ActionRecord& record, const absl::flat_hash_set<st
 }  // namespace
 
 std::vector<PlannedCommand> PlanBelow(Store* store, const StoredAction& whole) {
-  Present present(store);
+  AbsentNames absent;
+  Present present(store, &absent);
   const absl::flat_hash_set<std::string> made = OwnPaths(whole.record);
   const EffectsByPath effects = IndexEffects(whole.record);
   absl::flat_hash_set<std::string> paths;

@@ -244,6 +244,7 @@ class BuildRecorder::Impl {
   uint64_t order_ = 0;
   Applied last_applied_;  // Of the frame that Decide is asked about.
 
+  AbsentNames absent_;
   absl::flat_hash_map<CommandId, std::unique_ptr<Scope>> scopes_;
   absl::flat_hash_map<uint32_t, Start> starts_;         // By the number of the process that will be the command.
   absl::flat_hash_map<uint32_t, uint32_t> exec_calls_;  // Process of an exec -> the process that will be the command.

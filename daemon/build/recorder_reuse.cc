@@ -115,7 +115,7 @@ BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, uint32_t
                                                          FollowedModel model) {
   const v1::ActionRecord& record = action.record;
   Trace& trace = model.trace;
-  if (!states->has_value()) states->emplace(&store_);
+  if (!states->has_value()) states->emplace(&store_, &absent_);
   Present& present = **states;
   std::optional<Mismatch> mismatch = present.MismatchAmong(record, suspects_);
   if (!mismatch.has_value()) mismatch = present.FirstMismatch(record, /*whole=*/false, alike);

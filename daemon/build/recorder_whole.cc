@@ -68,7 +68,7 @@ std::shared_ptr<const StoredAction> BuildRecorder::Impl::TryWhole(Decisions* dec
     if (input.kind != OpenDescriptor::Kind::kFile || !input.readable()) continue;
     start.inputs.push_back({input.fd, input.offset, setup_.start.client_pid(), input.source_fd, input.dev, input.ino});
   }
-  std::optional<Present> present(&store_);
+  std::optional<Present> present(std::in_place, &store_, &absent_);
   bool whole = false;  // All that the hit made is there.
   const auto put_back = [&](const v1::ActionRecord& record, bool as_left) -> std::optional<Mismatch> {
     if (std::optional<Mismatch> mismatch = WhyNotWhole(&*present, record, as_left)) return mismatch;
@@ -81,7 +81,7 @@ std::shared_ptr<const StoredAction> BuildRecorder::Impl::TryWhole(Decisions* dec
     const Untouched untouched = present->touched() ? Untouched::kNewTimes : Untouched::kKeepTimes;
     bool changed = false;
     if (PutBack(record, untouched, &changed).ok()) return std::nullopt;
-    present.emplace(&store_);  // Something may have been put back.
+    present.emplace(&store_, &absent_);  // Something may have been put back.
     return Mismatch{v1::Decision::REASON_BLOB, "", "what it made could not be put back"};
   };
   Mismatch why;
@@ -117,7 +117,7 @@ std::vector<PlannedCommand> BuildRecorder::Impl::Plan() {
     *key.mutable_inherited() = own.key.inherited();
     if (FingerprintOf(key) == fingerprint) records = store_.Find(similar->record.fingerprint());
   }
-  Present present(&store_);
+  Present present(&store_, &absent_);
   const auto fits = [&](const v1::ActionRecord& record, bool as_left) {
     return WhyNotWhole(&present, record, as_left);
   };

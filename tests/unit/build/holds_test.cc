@@ -44,11 +44,11 @@ class Holding {
     return effect;
   }
   Reason Mismatch(bool whole = false) {
-    const auto mismatch = Present(store_.get()).FirstMismatch(record_, whole, {});
+    const auto mismatch = Present(store_.get(), &absent_).FirstMismatch(record_, whole, {});
     return mismatch.has_value() ? mismatch->reason : v1::Decision::REASON_NONE;
   }
   Reason MismatchAmong(const std::vector<std::string>& suspects) {
-    const auto mismatch = Present(store_.get()).MismatchAmong(record_, suspects);
+    const auto mismatch = Present(store_.get(), &absent_).MismatchAmong(record_, suspects);
     return mismatch.has_value() ? mismatch->reason : v1::Decision::REASON_NONE;
   }
   const v1::ActionRecord& record() const { return record_; }
@@ -57,6 +57,7 @@ class Holding {
  private:
   Digest Now(const std::string& name) const { return *store_->DigestOfPath(Path(name), StampOf(Path(name)), false); }
 
+  AbsentNames absent_;
   StoreWorld files_;
   std::unique_ptr<DiskStore> store_;
   v1::ActionRecord record_;
@@ -259,7 +260,8 @@ TEST_CASE("A product with another mode is not as it was left, nor a directory of
   }
   const auto is_final = [&](const std::string& name) {
     const EffectsByPath all = IndexEffects(world.record());
-    return Present(world.store()).IsFinal(*all.at(world.Path(name)), all);
+    AbsentNames absent;
+    return Present(world.store(), &absent).IsFinal(*all.at(world.Path(name)), all);
   };
   CHECK(is_final("out"));
   CHECK(is_final("d"));
