@@ -32,6 +32,20 @@ bool IsSame(const Seen& seen, const Seen& now) {
          seen.stamp.mtime_ns == now.stamp.mtime_ns;
 }
 
+// Who has seen the one learns nothing from the other.
+bool AddsNothing(const Seen& seen, const Seen& now) {
+  return (now.weight & ~seen.weight) == 0 && (now.replaced || !seen.replaced) &&
+         (seen.only_by == 0 || seen.only_by == now.only_by) && now.target.size() <= seen.target.size() &&
+         (now.listing == nullptr || seen.listing != nullptr) && (now.version == nullptr || seen.version != nullptr);
+}
+
+// Nobody in the session has changed what is at the path, as far as those above `scope` could tell.
+bool IsUntouched(const Scope& scope, PathId path) {
+  const Scope* top = &scope;
+  while (top->parent != nullptr) top = top->parent;
+  return top->made_links.empty() && !top->changed.contains(path);
+}
+
 }  // namespace
 
 bool BuildRecorder::Impl::Counts(Scope* scope, const std::string& path) {
@@ -128,6 +142,7 @@ void BuildRecorder::Impl::Observe(Scope* scope, PathId path, bool nofollow, Seen
       scope->Taint(v1::Decision::REASON_CHANGED, "a file was changed by others while it ran", trace.Path(path));
       continue;
     }
+    if (AddsNothing(before, seen) && IsUntouched(*scope, path)) return;  // Those above were told when it was.
     before.weight |= seen.weight;
     before.replaced = before.replaced && seen.replaced;
     if (before.only_by != seen.only_by) before.only_by = 0;
