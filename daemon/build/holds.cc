@@ -123,7 +123,7 @@ std::optional<Mismatch> Present::Compare(const v1::Observation& observation,
       return differs(v1::Decision::REASON_EDITED, absl::StrCat("leads to ", now, " and led to ", observation.target()));
     }
   }
-  if (observation.listing() && !ListsTheSame(observation, own)) {
+  if (observation.listing() && !ListsTheSame(observation, observation.lists_all() ? nullptr : own)) {
     return differs(v1::Decision::REASON_LISTING, "lists other names");
   }
   const uint32_t mode = state.stamp.mode & 07777;

@@ -70,7 +70,8 @@ FileState BuildRecorder::Impl::LookBefore(Scope* scope, PathId path, bool nofoll
   if (!Counts(scope, name)) return state;
   Seen seen;
   seen.type = state.type;
-  seen.weight = weight;
+  const bool adds = (weight & kAddsTo) != 0;
+  seen.weight = weight & ~(adds && state.type == v1::FILE_ABSENT ? kContent : kAddsTo);
   seen.stamp = state.stamp;
   seen.target = state.type == v1::FILE_SYMLINK ? state.target : "";
   seen.replaced = replaced;
@@ -137,7 +138,8 @@ void BuildRecorder::Impl::BeforeChange(Scope* scope, v1::Op op, const v1::Before
       if (!exclusive) before.path = through_links(before.path);
       const bool from_nothing = (flags & O_TRUNC) != 0;
       const bool by_any_means = from_nothing && (flags & O_CREAT) != 0 && !exclusive;
-      before.state = look(before.path, exclusive, from_nothing || exclusive ? kExistence : kContent, by_any_means);
+      const uint32_t stays = (flags & O_CREAT) != 0 ? kContent | kAddsTo : kContent;
+      before.state = look(before.path, exclusive, from_nothing || exclusive ? kExistence : stays, by_any_means);
       if (!from_nothing && !exclusive && before.state.type == v1::FILE_ABSENT) {
         NoteAddition(scope, before.path, &trace);
       }
@@ -187,6 +189,7 @@ void BuildRecorder::Impl::BeforeChange(Scope* scope, v1::Op op, const v1::Before
       before.state = look(before.path, (call.flags() & AT_SYMLINK_NOFOLLOW) != 0, kContent | kMode, false);
       break;
   }
+  NoteDraftChange(scope, op, call.flags(), before, trace);
   for (const PathId path : {before.path, before.path2}) {
     Intend(scope, path, trace);
     // At once: two calls that wait side by side have to know of each other.
@@ -206,7 +209,7 @@ void BuildRecorder::Impl::NoteAddition(Scope* scope, PathId path, Trace* trace) 
   while (scope->parent != nullptr) scope = scope->parent;
   if (scope->changed.contains(path) || !IsUnderMade(*scope, path, trace) || !Counts(scope, trace->Path(path))) return;
   Seen seen;
-  seen.weight = kContent;
+  seen.weight = kAddsTo;
   seen.order = ++order_;
   seen.under_made = true;
   scope->seen.try_emplace(Scope::Key(path, /*nofollow=*/false), std::move(seen));

@@ -141,6 +141,11 @@ void BuildRecorder::Impl::OnAfter(Scope* scope, const v1::Frame& frame, const Ap
   if (Changes(op, call.flags())) {
     if (call.error() != 0) {
       if (!looked_before) ObserveError(scope, path, nofollow, call.error(), kContent, trace);
+      if (opens && looked_before && before.state.type == v1::FILE_ABSENT) {
+        Seen none;  // Had it been there, it could have been opened.
+        none.weight = kContent;
+        Observe(scope, path, /*nofollow=*/false, std::move(none), trace);
+      }
       for (const PathId announced : before.announced) scope->about_to_write.erase(announced);
       // What was to be replaced, whatever it was, was in the way.
       for (const PathId each : {path, before.path2}) {

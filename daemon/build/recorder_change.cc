@@ -27,15 +27,21 @@ bool IsPlain(const std::string& path) {
 
 void BuildRecorder::Impl::MarkChanged(Scope* scope, PathId path, const Change& change, Trace* trace) {
   Intend(scope, path, *trace);
-  TakeChange(scope, path, change, trace);
+  TakeChange(scope, path, change, scope, trace);
 }
 
-void BuildRecorder::Impl::TakeChange(Scope* scope, PathId path, const Change& change, Trace* trace) {
+void BuildRecorder::Impl::TakeChange(Scope* scope, PathId path, const Change& change, const Scope* writer,
+                                     Trace* trace) {
   if (scope == nullptr || path == kNoPath || !Counts(scope, trace->Path(path))) return;
   versions_.erase(path);
+  bool asked = change.asked;
   for (Scope* above = scope; above != nullptr; above = above->parent) {
     const auto [found, fresh] = above->changed.try_emplace(path, change);
     Change& known = found->second;
+    asked = asked || (fresh && above != writer && above->looked.contains(path));
+    known.asked = known.asked || asked;
+    const CommandId by = writer != nullptr ? writer->command : 0;
+    known.by = fresh || known.by == by ? by : 0;
     if (!fresh) {
       // It was there, and went away before it was made anew.
       known.mode_set = known.mode_set || change.mode_set || change.made_anew;
@@ -86,7 +92,7 @@ void BuildRecorder::Impl::ChangeOtherNames(Scope* scope, PathId path, const File
     return state.type == v1::FILE_REGULAR && state.stamp.ino == before.stamp.ino && state.stamp.dev == before.stamp.dev;
   };
   if (const auto source = LinkedFrom(*scope, path); source.has_value() && *source != path && is_it(*source)) {
-    TakeChange(scope, *source, change, trace);
+    TakeChange(scope, *source, change, scope, trace);
   }
   for (Scope* above = scope; above != nullptr; above = above->parent) {
     const auto known = above->changed.find(path);

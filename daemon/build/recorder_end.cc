@@ -12,6 +12,15 @@
 
 namespace ocpwatch {
 
+namespace {
+
+bool IsEmptyFile(const std::string& path) {
+  const FileState state = StateOf(path, /*nofollow=*/true);
+  return state.type == v1::FILE_REGULAR && state.stamp.size == 0;
+}
+
+}  // namespace
+
 bool BuildRecorder::Impl::AnyLives(const Scope& scope, FollowedModel model) const {
   const auto lives = [&](uint32_t number) {
     LiveProcess process;
@@ -62,6 +71,8 @@ void BuildRecorder::Impl::End(Scope* scope, FollowedModel model, Decisions* deci
   decision.set_command(scope->command);
   decision.set_time_ns(model.trace.Find(scope->command)->end_ns);
   decision.set_outcome(v1::Decision::OUTCOME_NOT_REUSABLE);
+  NoteSeveralLeft(scope, model.trace);
+  CarryListings(scope);
   v1::ActionRecord record;
   const bool made = MakeRecord(scope, model, &record);
   if (scope->start.asked) {
@@ -117,6 +128,17 @@ void BuildRecorder::Impl::CarryTimes(const Scope& scope, const std::string& exec
   }
 }
 
+void BuildRecorder::Impl::CarryListings(Scope* scope) {
+  if (scope->commands > 1) return;
+  for (const auto& [key, value] : scope->seen) {
+    if (value.listing == nullptr) continue;
+    for (Scope* above = scope; above != nullptr; above = above->parent) {
+      const auto found = above->seen.find(key);
+      if (found != above->seen.end()) found->second.weight |= kListsAll;
+    }
+  }
+}
+
 void BuildRecorder::Impl::CheckInputs(Scope* scope, v1::ActionRecord* record) {
   for (const SharedInput& input : scope->start.inputs) {
     if (!input.used) continue;
@@ -153,6 +175,7 @@ bool BuildRecorder::Impl::MakeRecord(Scope* scope, FollowedModel model, v1::Acti
   AddObservations(scope, model.trace, record);
   CheckOtherSessions(scope, model.trace);
   if (scope->IsTainted()) return false;
+  record->set_first_only(scope->first_only || IsFirstOnly(*record, &model.trace));
   if (!scope->start.temporaries.Canonicalise(record)) {
     scope->Taint(v1::Decision::REASON_OTHER, "the name of a temporary file is a part of the name of another");
     return false;
@@ -210,7 +233,9 @@ void BuildRecorder::Impl::AddObservations(Scope* scope, const Trace& trace, v1::
     observation.set_error(value->error);
     if (!value->target.empty()) observation.set_target(value->target);
     if (value->type == v1::FILE_ABSENT) {
-      observation.set_content((value->weight & kContent) != 0);  // Had there been any, it would have been read.
+      // Had there been any, it would have been read; or added to, unless there is nothing to add.
+      const bool adds = (value->weight & kAddsTo) != 0 && !IsEmptyFile(path);
+      observation.set_content(adds || (value->weight & kContent) != 0);
       continue;
     }
     // Of what it replaced whole, or removed, without having read it, only that it was there counts. Unless somebody
@@ -226,6 +251,7 @@ void BuildRecorder::Impl::AddObservations(Scope* scope, const Trace& trace, v1::
     observation.set_status((value->weight & kStatus) != 0);
     if (value->listing != nullptr) {
       observation.set_listing(true);
+      observation.set_lists_all((value->weight & kListsAll) != 0);
       absl::flat_hash_set<std::string> without(value->without.begin(), value->without.end());
       for (const auto& [name, first] : changed_in[path]) {
         if (first < value->order) without.insert(name);
@@ -289,6 +315,7 @@ void BuildRecorder::Impl::AddEffects(Scope* scope, const Trace& trace, v1::Actio
     effect.set_mode(keeps_mode ? change->made_mode : state.stamp.mode & 07777);
     effect.set_mode_set(change->mode_set);
     effect.set_in_place(change->in_place);
+    effect.set_asked(change->asked);
     if (state.type == v1::FILE_SYMLINK) effect.set_target(state.target);
     if (state.type == v1::FILE_REGULAR) {
       const auto& first = followed != scope->seen.end() ? followed : link;

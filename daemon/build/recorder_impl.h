@@ -2,6 +2,7 @@
 // recorder_paths.cc (of which file), recorder_calls.cc (what each call says), recorder_inherited.cc (also of
 // descriptors that others have), recorder_before.cc and recorder_change.cc (before and after a change),
 // recorder_exec.cc (decisions), recorder_reuse.cc (records that fit), recorder_whole.cc (of the session's own command),
+// recorder_again.cc (what would be otherwise, were all there from the start),
 // recorder_outputs.cc (what is written to pipes and inherited files), recorder_end.cc (records). See recorder.h.
 #ifndef OCPWATCH_DAEMON_BUILD_RECORDER_IMPL_H_
 #define OCPWATCH_DAEMON_BUILD_RECORDER_IMPL_H_
@@ -14,6 +15,8 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "daemon/build/drafts.h"
 #include "daemon/build/fingerprint.h"
 #include "daemon/build/holds.h"
 #include "daemon/build/recorder.h"
@@ -98,6 +101,8 @@ class BuildRecorder::Impl {
   // False for what lies below /proc, /dev and the like; then it is noted for people.
   bool Counts(Scope* scope, const std::string& path);
   void Observe(Scope* scope, PathId path, bool nofollow, Seen seen, const Trace& trace);
+  // The same of what the scope did not see by itself, but a reused command below it.
+  void ObserveUp(Scope* scope, PathId path, bool nofollow, Seen seen, const Trace& trace);
   void ObserveState(Scope* scope, PathId path, bool nofollow, const FileState& state, uint32_t weight,
                     const Trace& trace);
   void ObserveNow(Scope* scope, PathId path, bool nofollow, uint32_t weight, const Trace& trace);
@@ -162,8 +167,9 @@ class BuildRecorder::Impl {
   // A file with several names is written into: so are those that it has had from this command or those above.
   void ChangeOtherNames(Scope* scope, PathId path, const FileState& before, const Change& change, Trace* trace);
   void MarkChanged(Scope* scope, PathId path, const Change& change, Trace* trace);
-  // The same of what has been put back: nobody is at work on it any more.
-  void TakeChange(Scope* scope, PathId path, const Change& change, Trace* trace);
+  // The same of what has been put back: nobody is at work on it any more. `writer`: the scope that has changed it
+  // itself; null: one that is not there.
+  void TakeChange(Scope* scope, PathId path, const Change& change, const Scope* writer, Trace* trace);
 
   // ---- recorder_exec.cc
   std::optional<v1::Reply> DecideExec(Scope* parent, const v1::Frame& frame, bool must, const Applied& applied,
@@ -205,6 +211,19 @@ class BuildRecorder::Impl {
   // None: the record of the whole command holds. `as_left`: also where it is as the command left it.
   std::optional<Mismatch> WhyNotWhole(Present* present, const v1::ActionRecord& record, bool as_left) const;
 
+  // ---- recorder_again.cc
+  // The session's own command has made it, and not `user` alone, started by who had looked for it.
+  static bool IsDraft(const Scope* scope, CommandId user, PathId path);
+  // A file is read by `reader` (0: one below the scope that is reused).
+  void NoteDraftRead(const Scope* scope, CommandId reader, PathId path, const FileState& state, const Trace& trace);
+  void NoteDraftChange(const Scope* scope, v1::Op op, uint32_t flags, const Before& before, const Trace& trace);
+  // `end`: what comes replaces or removes all that is there.
+  void EndDraft(PathId path, const FileState& state, bool gone, const Trace& trace);
+  // The scope ends: whether it has itself left several files, and looked for one of them.
+  static void NoteSeveralLeft(Scope* scope, const Trace& trace);
+  // See v1::ActionRecord.
+  bool IsFirstOnly(const v1::ActionRecord& record, Trace* trace) const;
+
   // ---- recorder_outputs.cc
   std::vector<OutputGroup> GroupOutputs(const std::vector<OpenDescriptor>& open);
   // Who else has the files open than process `number`, which gets them from `source` (of a spawn: its parent).
@@ -223,6 +242,8 @@ class BuildRecorder::Impl {
   bool AnyLives(const Scope& scope, FollowedModel model) const;
   // What counts by its time for a command without sub-commands does so for those above.
   static void CarryTimes(const Scope& scope, const std::string& executable);
+  // Likewise what a command without sub-commands has listed.
+  static void CarryListings(Scope* scope);
   static void CheckInputs(Scope* scope, v1::ActionRecord* record);
   bool MakeRecord(Scope* scope, FollowedModel model, v1::ActionRecord* record);
   void AddObservations(Scope* scope, const Trace& trace, v1::ActionRecord* record);
@@ -254,6 +275,7 @@ class BuildRecorder::Impl {
   absl::flat_hash_map<PathId, std::shared_ptr<Version>> versions_;
   // By device and inode: those without a digest.
   absl::flat_hash_map<std::pair<uint64_t, uint64_t>, std::vector<std::shared_ptr<Version>>> unhashed_;
+  Drafts drafts_;
   absl::flat_hash_map<uint64_t, bool> mentions_;              // MentionsTemporary, by action.
   std::vector<std::string> suspects_;                         // The latest first.
   absl::flat_hash_map<std::string, std::string> real_paths_;  // Of prefixes before a `..`, until a link is changed.

@@ -108,6 +108,12 @@ void BuildRecorder::Impl::CountMode(Scope* scope, PathId path) {
 }
 
 void BuildRecorder::Impl::Observe(Scope* scope, PathId path, bool nofollow, Seen seen, const Trace& trace) {
+  const bool opened = (seen.weight & kContent) != 0 && seen.type != v1::FILE_ABSENT;
+  if (!opened && !seen.replaced && (seen.weight & kListing) == 0) scope->looked.insert(path);
+  ObserveUp(scope, path, nofollow, std::move(seen), trace);
+}
+
+void BuildRecorder::Impl::ObserveUp(Scope* scope, PathId path, bool nofollow, Seen seen, const Trace& trace) {
   seen.order = ++order_;
   Trace* const paths = const_cast<Trace*>(&trace);
   for (; scope != nullptr; scope = scope->parent, seen.weight &= ~uint32_t{kTimes}) {
@@ -167,6 +173,7 @@ void BuildRecorder::Impl::ObserveState(Scope* scope, PathId path, bool nofollow,
   if (state.type == v1::FILE_REGULAR && (weight & (kContent | kStatus)) != 0) {
     seen.version = VersionOf(path, state.stamp, trace);
     CheckReadHazard(scope, path, trace);
+    if ((weight & kContent) != 0) NoteDraftRead(scope, scope->command, path, state, trace);
   }
   if (state.type == v1::FILE_DIRECTORY && (weight & kListing) != 0) {
     seen.listing = std::make_shared<const Listing>(List(trace.Path(path)));

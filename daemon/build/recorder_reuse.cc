@@ -164,8 +164,6 @@ BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, uint32_t
     *why = *std::move(mismatch);
     return Reuse::kBusy;
   }
-  for (const v1::Effect& effect : record.effects()) SettleReaders(StateOf(effect.path(), /*nofollow=*/true));
-
   const bool carries = record.commands() > 1 || TellsTimes(record.key().executable()) ||
                        std::any_of(record.effects().begin(), record.effects().end(),
                                    [](const v1::Effect& effect) { return effect.times_set(); });
@@ -190,15 +188,22 @@ BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, uint32_t
         seen.version->digest = FromProto(observation.digest());
       }
     }
+    if (observation.content()) NoteDraftRead(parent, /*reader=*/0, trace.Intern(observation.path()), state, trace);
     if (observation.listing()) {
       seen.weight |= kListing;
+      if (observation.lists_all()) seen.weight |= kListsAll;
       seen.listing = std::make_shared<const Listing>(List(observation.path()));
       seen.without.assign(observation.without().begin(), observation.without().end());
     }
     learnt.emplace_back(&observation, std::move(seen));
   }
   for (auto& [observation, seen] : learnt) {
-    Observe(parent, trace.Intern(observation->path()), observation->nofollow(), std::move(seen), trace);
+    ObserveUp(parent, trace.Intern(observation->path()), observation->nofollow(), std::move(seen), trace);
+  }
+  for (const v1::Effect& effect : record.effects()) {
+    const FileState state = StateOf(effect.path(), /*nofollow=*/true);
+    SettleReaders(state);
+    EndDraft(trace.Intern(effect.path()), state, effect.type() == v1::FILE_ABSENT, trace);
   }
   bool changed = false;
   if (const absl::Status status = PutBack(record, Untouched::kNewTimes, &changed); !status.ok()) {
@@ -224,8 +229,10 @@ BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, uint32_t
     change.is_directory = effect.type() == v1::FILE_DIRECTORY;
     change.is_link = effect.type() == v1::FILE_SYMLINK;
     if (!effect.link_to().empty()) change.linked_from = trace.Intern(effect.link_to());
-    TakeChange(parent, trace.Intern(effect.path()), change, &trace);
+    change.asked = effect.asked();
+    TakeChange(parent, trace.Intern(effect.path()), change, /*writer=*/nullptr, &trace);
   }
+  for (Scope* above = parent; above != nullptr && record.first_only(); above = above->parent) above->first_only = true;
   return Reuse::kDone;
 }
 

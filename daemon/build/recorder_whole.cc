@@ -20,10 +20,11 @@ std::shared_ptr<const StoredAction> FirstThatFits(
   // than the one that did it all. And what has failed has left its products halfway: what comes next is something else.
   for (const bool as_left : {false, true}) {
     for (const auto& action : records) {
-      if (as_left && action->record.exit_status() != 0) continue;
+      const bool once = action->record.exit_status() != 0 || action->record.first_only();
+      if (as_left && once) continue;
       std::optional<Mismatch> mismatch = fits(action->record, as_left);
       if (!mismatch.has_value()) return action;
-      if (as_left || action->record.exit_status() != 0) {
+      if (as_left || once) {
         if (why->reason == v1::Decision::REASON_NONE) *why = *std::move(mismatch);
       }
     }

@@ -45,6 +45,8 @@ enum Weight : uint32_t {
   kMode = 1u << 3,
   kListing = 1u << 4,
   kTimesBelow = 1u << 5,  // The time counts for a command below that has no sub-commands.
+  kListsAll = 1u << 6,    // See v1::Observation.lists_all.
+  kAddsTo = 1u << 7,      // It was not there; what there might have been would have stayed below what was written.
 };
 
 struct Seen {
@@ -74,6 +76,8 @@ struct Change {
   bool in_place = false;
   bool is_directory = false;
   bool is_link = false;    // A symbolic one.
+  bool asked = false;      // See v1::Effect.
+  CommandId by = 0;        // Who alone has changed it; 0: several, or one that was reused.
   bool made_anew = false;  // There was nothing when it was opened.
   bool whole = false;      // What was there had no part in what came: the first change removed or emptied it.
   PathId linked_from = kNoPath;
@@ -133,6 +137,7 @@ struct Scope {
   WriteIntents::Moment since = 0;  // What other sessions have changed since then may have been seen by it.
 
   absl::flat_hash_map<uint64_t, Seen> seen;  // By Key.
+  absl::flat_hash_set<PathId> looked;        // It looked by itself whether that is there.
   absl::flat_hash_map<PathId, Change> changed;
   absl::flat_hash_set<PathId> about_to_write;  // By itself: it waits for our answer, or has done it.
   absl::flat_hash_set<PathId> made_directories;
@@ -142,6 +147,7 @@ struct Scope {
   absl::flat_hash_set<uint32_t> forks;     // Process numbers that live, as far as is known.
   absl::flat_hash_set<Scope*> children;    // That have not ended.
   std::set<std::string> ignored;
+  bool first_only = false;  // See v1::ActionRecord.
 
   v1::Decision::Reason taint = v1::Decision::REASON_NONE;
   std::string taint_text;

@@ -436,6 +436,12 @@ int main(int argc, char** argv) {
         self.sh(script)
         self.assertTrue(self.sh(script).nothing_ran())
 
+    def test_a_stamp_that_is_touched_does_not_matter_the_second_time(self):
+        self.put("in", "x\n")
+        self.put("Makefile", "stamp: in out\n\ttouch stamp\nout: in\n\tcat in > out\n")
+        self.build(["make", "-s"])
+        self.assertTrue(self.build(["make", "-s"]).nothing_ran())
+
     def test_an_append_is_not_done_twice(self):
         self.put("log", "start\n")
         self.sh("echo x >> log; : 1")

@@ -22,7 +22,7 @@ elif "OCPWATCH_SANITIZED" in os.environ:
 
 MAX_RULES = 5  # In a row, of a project's makefile.
 # Commands of which the third run need not be quiet: what they do differs each time.
-RESTLESS = [">> ", "tee -a", "$$", "lib.a", "cp -p", "cp -a", "tar ", "touch", "mv ", "truncate", "notrunc", "sort -o", " -i", '"a"']
+RESTLESS = [">> ", "tee -a", "$$", "lib.a", "cp -p", "cp -a", "tar ", "touch", "mv ", "truncate", "notrunc", "$n+", "sort -o", " -i", '"a"']
 
 
 class Fuzz(building.TestCase):

@@ -195,6 +195,8 @@ TEST_CASE("A listing holds for a whole build where nothing but its own products 
   CHECK(world.Mismatch(/*whole=*/true) == v1::Decision::REASON_LISTING);
   world.Make("d/product");
   CHECK(world.Mismatch(/*whole=*/true) == v1::Decision::REASON_NONE);
+  observation->set_lists_all(true);
+  CHECK(world.Mismatch(/*whole=*/true) == v1::Decision::REASON_LISTING);
 }
 
 TEST_CASE("A look-up that failed holds while it fails in the same way") {

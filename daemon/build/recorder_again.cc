@@ -1,0 +1,114 @@
+// What the session's own command would do otherwise, were all that it makes there from the start.
+//
+// Where everything is as it left it, it is not run again: what it only looked for, and then made, may be there (see
+// Present::FirstMismatch). That is right where it would find out that nothing is to be done, as a `make` does, and
+// wrong of `if [ -f done ]; then echo yes > r; else touch done; echo no > r; fi`. The two cannot be told apart for
+// sure. So it is not relied on where there is a sign of the second:
+//
+//   A product was read, or added to, before it was as it is in the end: a counter, a log. See drafts.h. Unless by what
+//   made it alone and was started by who had looked for it: make does not start `ar` where the archive is there.
+//   Somebody looked for a product before he started what makes it, and there are others that nobody looked for: r
+//   above. A make looks for each target. Who looks for none does what he does in any case. Somebody looked for a file
+//   and then left it himself, and others as well. A command without sub-commands (ls, find) listed a directory in which
+//   something was made later: Observation.lists_all.
+//
+// Then the command runs once more, which costs what a make costs that has nothing to do, and from then on counts what
+// it found there.
+#include <fcntl.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "daemon/build/recorder_impl.h"
+
+namespace ocpwatch {
+
+bool BuildRecorder::Impl::IsDraft(const Scope* scope, CommandId user, PathId path) {
+  while (scope->parent != nullptr) scope = scope->parent;
+  const auto product = scope->changed.find(path);
+  if (product == scope->changed.end()) return false;
+  return !product->second.asked || product->second.by == 0 || product->second.by != user;
+}
+
+void BuildRecorder::Impl::NoteDraftRead(const Scope* scope, CommandId reader, PathId path, const FileState& state,
+                                        const Trace& trace) {
+  if (state.type != v1::FILE_REGULAR) return;
+  const Scope* top = scope;
+  while (top->parent != nullptr) top = top->parent;
+  path = ThroughOwnLinks(*top, path, /*nofollow=*/false, const_cast<Trace*>(&trace));
+  if (IsDraft(top, reader, path)) drafts_.Read(path, state.stamp.size);
+}
+
+void BuildRecorder::Impl::NoteDraftChange(const Scope* scope, v1::Op op, uint32_t flags, const Before& before,
+                                          const Trace& trace) {
+  switch (op) {
+    case v1::OP_OPEN:
+    case v1::OP_REOPEN:
+    case v1::OP_TRUNCATE: {
+      const bool adds = op == v1::OP_TRUNCATE || (flags & (O_TRUNC | O_EXCL)) == 0;
+      if (before.path == kNoPath) return;
+      if (adds && before.state.type == v1::FILE_REGULAR && IsDraft(scope, scope->command, before.path)) {
+        drafts_.AddTo(before.path, before.state.stamp.size);
+      }
+      return EndDraft(before.path, before.state, /*gone=*/false, trace);
+    }
+    case v1::OP_UNLINK:
+      return EndDraft(before.path, before.state, /*gone=*/true, trace);
+    case v1::OP_RENAME:
+      EndDraft(before.path, before.state, /*gone=*/true, trace);
+      return EndDraft(before.path2, before.state2, /*gone=*/false, trace);
+    default:  // The content stays.
+      return;
+  }
+}
+
+void BuildRecorder::Impl::EndDraft(PathId path, const FileState& state, bool gone, const Trace& trace) {
+  if (path == kNoPath || !drafts_.IsRead(path)) return;
+  std::optional<Digest> read;
+  if (!gone && state.type == v1::FILE_REGULAR) {
+    const absl::StatusOr<Digest> digest = store_.DigestOfPath(trace.Path(path), state.stamp, /*keep=*/false);
+    if (digest.ok()) read = *digest;
+  }
+  drafts_.Change(path, read);
+}
+
+void BuildRecorder::Impl::NoteSeveralLeft(Scope* scope, const Trace& trace) {
+  const auto is_temporary = [&](PathId path) {
+    const Scope* above = scope;
+    while (above != nullptr && !std::count(above->temporaries.begin(), above->temporaries.end(), path)) {
+      above = above->parent;
+    }
+    return above != nullptr;
+  };
+  int left = 0;
+  bool looked = false;
+  for (const PathId path : scope->intended) {
+    if (is_temporary(path)) continue;
+    const v1::FileType type = StateOf(trace.Path(path), /*nofollow=*/true).type;
+    if (type == v1::FILE_ABSENT || type == v1::FILE_DIRECTORY) continue;
+    ++left;
+    looked = looked || scope->looked.contains(path);
+  }
+  if (left < 2 || !looked) return;
+  for (; scope != nullptr; scope = scope->parent) scope->first_only = true;
+}
+
+bool BuildRecorder::Impl::IsFirstOnly(const v1::ActionRecord& record, Trace* trace) const {
+  bool asked = false;
+  bool unasked = false;
+  absl::flat_hash_set<std::string_view> drafts;
+  for (const v1::Effect& effect : record.effects()) {
+    const bool is_file = effect.type() == v1::FILE_REGULAR || effect.type() == v1::FILE_SYMLINK;
+    if (!is_file || effect.in_place()) continue;
+    (effect.asked() ? asked : unasked) = true;
+    const bool regular = effect.type() == v1::FILE_REGULAR;
+    if (regular && drafts_.Differ(trace->Intern(effect.path()), FromProto(effect.digest())))
+      drafts.insert(effect.path());
+  }
+  if (asked && unasked) return true;
+  // Where it would have been made anew in any case, it is the same draft each time.
+  return std::any_of(record.observations().begin(), record.observations().end(),
+                     [&](const v1::Observation& look) { return !look.replaced() && drafts.contains(look.path()); });
+}
+
+}  // namespace ocpwatch
