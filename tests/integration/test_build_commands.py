@@ -350,7 +350,7 @@ TABLE = [
      "if [ -f done ]; then echo yes > r; else touch done; echo no > r; fi",
      ["rm done", "rm r"]),
     ("tells how many there were", "",
-     "ls | wc -l > count; touch new",
+     "names=$(ls); touch new; echo $names > count",
      ["rm new", "rm count"]),
     ("counts its runs", "",
      "echo x >> runs; wc -l < runs",
