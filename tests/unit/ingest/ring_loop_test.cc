@@ -52,7 +52,7 @@ TEST_CASE("Eight processes that write at once lose nothing, and each keeps its o
       RingTestWriter writer(target.ring(), process);
       for (int serial = 0; serial < static_cast<int>(kFrames); ++serial) {
         v1::Frame frame = TestFrame(process, serial);
-        frame.mutable_after()->mutable_path()->resize(static_cast<size_t>(serial * 7 % 200));
+        frame.mutable_after()->mutable_path()->resize(static_cast<size_t>(serial * 7 % 200), 'x');
         writer.Write(frame);
       }
       _exit(0);
