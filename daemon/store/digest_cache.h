@@ -2,7 +2,8 @@
 //
 // An entry is believed only for exactly the status that it was made with, and made only of a file whose times are older
 // than the moment of hashing by more than the clock's granularity: a file that was changed twice within one tick of the
-// clock would look the same.
+// clock would look the same. Where each change gets a time of its own (file_clock.h) products are known at once; other
+// files are not, for the time comes before the content, and somebody may be in between.
 //
 // In memory (about 200 bytes an entry), in two generations: when the young one is full it becomes the old one, and what
 // was not asked for since the last time is gone with the old one before (temporary files). New entries are handed out
@@ -10,6 +11,7 @@
 #ifndef OCPWATCH_DAEMON_STORE_DIGEST_CACHE_H_
 #define OCPWATCH_DAEMON_STORE_DIGEST_CACHE_H_
 
+#include <limits>
 #include <optional>
 #include <string>
 #include <utility>
@@ -26,6 +28,7 @@ namespace ocpwatch {
 
 // The kernel stamps files with the time of its last tick: 4 ms at CONFIG_HZ=250, 10 ms at 100.
 inline constexpr int64_t kClockGranularityNs = 20'000'000;
+inline constexpr int64_t kNothingUnseen = std::numeric_limits<int64_t>::max();
 // In each of the two generations: a large project with all its headers; 40 MB for both.
 inline constexpr size_t kMaxDigests = 100'000;
 
@@ -42,7 +45,7 @@ class DigestCache {
 
   explicit DigestCache(size_t max_young = kMaxDigests) : max_young_(max_young) {}
   std::optional<Digest> Find(const std::string& path, const FileStamp& stamp);
-  // `now_ns`: CLOCK_REALTIME before the file was read.
+  // `now_ns`: CLOCK_REALTIME before the file was read; kNothingUnseen: whatever comes after that shows in the stamp.
   void Insert(const std::string& path, const FileStamp& stamp, const Digest& digest, int64_t now_ns);
   // As it was in the database.
   void Restore(const std::string& path, const Entry& entry);

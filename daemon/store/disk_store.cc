@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <fstream>
@@ -147,8 +148,18 @@ absl::StatusOr<Digest> DiskStore::DigestOfPath(const std::string& path, const Fi
   absl::StatusOr<Digest> digest = keep ? blobs_.PutFile(fd.get()) : DigestOfFile(fd.get());
   if (!digest.ok()) return digest;
   if (!is_as_said()) return changed;
-  digests_.Insert(path, stamp, *digest, now);
+  if (keep) {
+    KeepDigest(path, stamp, *digest, now);
+  } else {
+    digests_.Insert(path, stamp, *digest, now);
+  }
   return digest;
+}
+
+void DiskStore::KeepDigest(const std::string& path, const FileStamp& stamp, const Digest& digest, int64_t now_ns) {
+  const std::string directory = path.substr(0, std::max<size_t>(1, path.rfind('/')));
+  const bool tells = clock_.StampsEachChange(directory, stamp.dev);
+  digests_.Insert(path, stamp, digest, tells ? kNothingUnseen : now_ns);
 }
 
 std::optional<Digest> DiskStore::KnownDigest(const std::string& path, const FileStamp& stamp) {
@@ -156,7 +167,7 @@ std::optional<Digest> DiskStore::KnownDigest(const std::string& path, const File
 }
 
 void DiskStore::NoteDigest(const std::string& path, const FileStamp& stamp, const Digest& digest) {
-  digests_.Insert(path, stamp, digest, absl::GetCurrentTimeNanos());
+  KeepDigest(path, stamp, digest, absl::GetCurrentTimeNanos());
 }
 
 absl::Status DiskStore::CopyBlob(const Digest& digest, const std::string& path, uint32_t mode) {

@@ -17,6 +17,7 @@
 #include "daemon/store/action_table.h"
 #include "daemon/store/blob_store.h"
 #include "daemon/store/digest_cache.h"
+#include "daemon/store/file_clock.h"
 #include "daemon/store/store.h"
 
 namespace ocpwatch {
@@ -66,6 +67,8 @@ class DiskStore final : public Store {
   int64_t UnusedSince() ABSL_LOCKS_EXCLUDED(uses_mutex_);
   // First the blobs, then the records that name them: all those that had been put when it began.
   absl::Status CommitAll() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mutex_);
+  // Of a file that was just made: whoever made it has ended, so that nobody is in the middle of a change.
+  void KeepDigest(const std::string& path, const FileStamp& stamp, const Digest& digest, int64_t now_ns);
   // Why: "version 7" or the like.
   void SetAside(const std::string& path, const std::string& why);
 
@@ -73,6 +76,7 @@ class DiskStore final : public Store {
   std::vector<std::string> notes_;
   BlobStore blobs_;
   DigestCache digests_;
+  FileClock clock_;
   std::unique_ptr<ActionRows> rows_;  // Since Open; its two halves are guarded by the two mutexes.
   absl::Mutex commit_mutex_;          // One commit or collection at a time. Taken before `mutex_`.
   absl::Mutex mutex_;

@@ -4,7 +4,8 @@
 //  - a blob's digest is checked whenever it is put in place;
 //  - a record is in the database only once the blobs that it names are on the disk (one sync for a batch of them);
 //  - a digest of a file is believed only for the same path, device, inode, size, mtime and ctime, and not if the file
-//    was changed within the clock's granularity of its hashing;
+//    was changed within the clock's granularity of its hashing; but where each change gets a time of its own, that of a
+//    product is at once;
 //  - another version of the store's format is set aside, never read.
 //
 // Thread-safe. One store is open for each state directory, by the daemon that holds its lock.
