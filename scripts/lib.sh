@@ -8,7 +8,7 @@ run_packages=(
   g++ cmake ninja-build pkg-config
   libgrpc++-dev protobuf-compiler-grpc protobuf-compiler libprotobuf-dev libprotoc-dev
   libabsl-dev libc-ares-dev libre2-dev libssl-dev zlib1g-dev
-  libspdlog-dev libcli11-dev nlohmann-json3-dev libsqlite3-dev libzstd-dev libsystemd-dev
+  libspdlog-dev libcli11-dev nlohmann-json3-dev libsqlite3-dev libzstd-dev libxxhash-dev libsystemd-dev
   less make procps
 )
 

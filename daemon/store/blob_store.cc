@@ -60,9 +60,12 @@ absl::Status BlobStore::WriteAll(int fd, std::string_view bytes, const std::stri
   return absl::OkStatus();
 }
 
-absl::StatusOr<Digest> BlobStore::CopyContent(int from, int to, const std::string& path) {
-  if (disk_->Clone(from, to) == 0) return DigestOfFile(to);
-  return DigestWhileReading(from, [&](std::string_view part) { return WriteAll(to, part, path); });
+absl::Status BlobStore::CopyContent(int from, int to, const std::string& path, Checksums::Reading* reading) {
+  const bool cloned = disk_->Clone(from, to) == 0;
+  return ReadParts(cloned ? to : from, [&](std::string_view part) {
+    reading->Add(part);
+    return cloned ? absl::OkStatus() : WriteAll(to, part, path);
+  });
 }
 
 absl::Status BlobStore::Open() {
@@ -115,7 +118,9 @@ absl::Status BlobStore::Settle(const std::string& temporary, const Digest& diges
 }
 
 absl::StatusOr<Digest> BlobStore::PutBytes(std::string_view bytes) {
-  const Digest digest = DigestOf(bytes);
+  Checksums::Reading reading(&checksums_);
+  reading.Add(bytes);
+  const Digest digest = reading.Finish();
   if (Renew(digest)) return digest;
   const std::string temporary = TemporaryPath();
   absl::Status status;
@@ -149,17 +154,19 @@ absl::Status BlobStore::WriteFile(const std::string& name, std::string_view byte
 
 absl::StatusOr<Digest> BlobStore::PutFile(int fd) {
   const std::string temporary = TemporaryPath();
-  absl::StatusOr<Digest> digest;
+  Checksums::Reading reading(&checksums_);
+  absl::Status status;
   {
     const UniqueFd copy(disk_->Create(temporary, 0400));
     if (!copy.valid()) return Failed("make", temporary);
-    digest = CopyContent(fd, copy.get(), temporary);
+    status = CopyContent(fd, copy.get(), temporary, &reading);
   }
-  if (!digest.ok()) {
+  if (!status.ok()) {
     unlink(temporary.c_str());
-    return digest;
+    return status;
   }
-  if (absl::Status status = Settle(temporary, *digest); !status.ok()) return status;
+  const Digest digest = reading.Finish();
+  if (status = Settle(temporary, digest); !status.ok()) return status;
   return digest;
 }
 
@@ -171,9 +178,9 @@ absl::Status BlobStore::Copy(const Digest& digest, const std::string& path, uint
   }
   const UniqueFd to(disk_->Create(path, 0600));
   if (!to.valid()) return Failed("make", path);
-  const absl::StatusOr<Digest> copied = CopyContent(from.get(), to.get(), path);
-  absl::Status status = copied.status();
-  if (status.ok() && *copied != digest) {
+  Checksums::Reading reading(&checksums_, digest);
+  absl::Status status = CopyContent(from.get(), to.get(), path, &reading);
+  if (status.ok() && reading.Finish() != digest) {
     Quarantine(digest);
     status = absl::DataLossError(absl::StrCat("the content ", Hex(digest), " is damaged"));
   }
@@ -194,7 +201,9 @@ absl::StatusOr<std::string> BlobStore::Read(const Digest& digest) {
     if (size <= 0) break;
     done += static_cast<size_t>(size);
   }
-  if (done == bytes.size() && DigestOf(bytes) == digest) return bytes;
+  Checksums::Reading reading(&checksums_, digest);
+  reading.Add(std::string_view(bytes).substr(0, done));
+  if (reading.Finish() == digest) return bytes;
   Quarantine(digest);
   return absl::DataLossError(absl::StrCat("the content ", Hex(digest), " is damaged"));
 }

@@ -26,6 +26,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "daemon/store/checksums.h"
 #include "daemon/store/digest.h"
 #include "daemon/store/file_system.h"
 
@@ -64,8 +65,8 @@ class BlobStore {
  private:
   std::string TemporaryPath();
   absl::Status WriteAll(int fd, std::string_view bytes, const std::string& path);
-  // Of what is in `to` in the end.
-  absl::StatusOr<Digest> CopyContent(int from, int to, const std::string& path);
+  // What is in `to` in the end is what `reading` has read.
+  absl::Status CopyContent(int from, int to, const std::string& path, Checksums::Reading* reading);
   absl::Status MakeDirectory(const std::string& path);
   // Renames `temporary` into its place, or drops it where the blob is there already.
   absl::Status Settle(const std::string& temporary, const Digest& digest);
@@ -74,6 +75,7 @@ class BlobStore {
   const std::string directory_;
   FileSystem* const disk_;
   std::atomic<uint64_t> next_temporary_{1};
+  Checksums checksums_;
   absl::Mutex mutex_;  // A blob that is renewed is not removed at the same moment.
   std::vector<Digest> unsynced_ ABSL_GUARDED_BY(mutex_);
 };

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <memory>
 
 #include "absl/status/status.h"
 #include "absl/strings/escaping.h"
@@ -23,39 +22,39 @@ const EVP_MD* Sha256() {
   return found;
 }
 
-class Hasher {
- public:
-  Hasher() : context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) { EVP_DigestInit_ex(context_.get(), Sha256(), nullptr); }
-  void Add(const void* bytes, size_t size) {
-    EVP_DigestUpdate(context_.get(), bytes, size);
-    size_ += size;
-  }
-  Digest Finish() {
-    Digest digest;
-    EVP_DigestFinal_ex(context_.get(), digest.sha256.data(), nullptr);
-    digest.size = size_;
-    return digest;
-  }
-
- private:
-  std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context_;
-  uint64_t size_ = 0;
-};
-
 }  // namespace
+
+Hasher::Hasher() : context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) { EVP_DigestInit_ex(context_.get(), Sha256(), nullptr); }
+
+void Hasher::Add(std::string_view part) {
+  EVP_DigestUpdate(context_.get(), part.data(), part.size());
+  size_ += part.size();
+}
+
+Digest Hasher::Finish() {
+  Digest digest;
+  EVP_DigestFinal_ex(context_.get(), digest.sha256.data(), nullptr);
+  digest.size = size_;
+  return digest;
+}
 
 Digest DigestOf(std::string_view bytes) {
   Hasher hasher;
-  hasher.Add(bytes.data(), bytes.size());
+  hasher.Add(bytes);
   return hasher.Finish();
 }
 
 absl::StatusOr<Digest> DigestOfFile(int fd) {
-  return DigestWhileReading(fd, [](std::string_view) { return absl::OkStatus(); });
+  Hasher hasher;
+  const absl::Status status = ReadParts(fd, [&](std::string_view part) {
+    hasher.Add(part);
+    return absl::OkStatus();
+  });
+  if (!status.ok()) return status;
+  return hasher.Finish();
 }
 
-absl::StatusOr<Digest> DigestWhileReading(int fd, absl::FunctionRef<absl::Status(std::string_view)> fn) {
-  Hasher hasher;
+absl::Status ReadParts(int fd, absl::FunctionRef<absl::Status(std::string_view)> fn) {
   const auto buffer = std::make_unique_for_overwrite<char[]>(kReadPart);
   for (off_t offset = 0;;) {
     const ssize_t size = pread(fd, buffer.get(), kReadPart, offset);
@@ -63,10 +62,8 @@ absl::StatusOr<Digest> DigestWhileReading(int fd, absl::FunctionRef<absl::Status
       if (errno == EINTR) continue;
       return absl::ErrnoToStatus(errno, "cannot be read");
     }
-    if (size == 0) return hasher.Finish();
-    const std::string_view part(buffer.get(), static_cast<size_t>(size));
-    hasher.Add(part.data(), part.size());
-    if (absl::Status status = fn(part); !status.ok()) return status;
+    if (size == 0) return absl::OkStatus();
+    if (absl::Status status = fn({buffer.get(), static_cast<size_t>(size)}); !status.ok()) return status;
     offset += size;
   }
 }

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -11,6 +12,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "ocpwatch/v1/action.pb.h"
+
+struct evp_md_ctx_st;
 
 namespace ocpwatch {
 
@@ -26,10 +29,24 @@ struct Digest {
 };
 
 Digest DigestOf(std::string_view bytes);
-// Of all that can be read from `fd` from its offset 0 on (pread), at 1.65 GB/s. Errors: of reading, with errno's words.
+// Of all that can be read from `fd` from its offset 0 on, at 1.65 GB/s. Errors: as ReadParts.
 absl::StatusOr<Digest> DigestOfFile(int fd);
-// The same, and hands on what is read: a copy and its digest cost one reading. Ends at the first error of `fn`.
-absl::StatusOr<Digest> DigestWhileReading(int fd, absl::FunctionRef<absl::Status(std::string_view)> fn);
+
+// Of a content that comes in parts.
+class Hasher {
+ public:
+  Hasher();
+  void Add(std::string_view part);
+  Digest Finish();
+
+ private:
+  std::unique_ptr<evp_md_ctx_st, void (*)(evp_md_ctx_st*)> context_;
+  uint64_t size_ = 0;
+};
+
+// Hands on all that can be read from `fd` from its offset 0 on (pread), in parts. Ends at the first error of `fn`, and
+// with one of reading, with errno's words.
+absl::Status ReadParts(int fd, absl::FunctionRef<absl::Status(std::string_view)> fn);
 
 std::string Hex(const Digest& digest);  // Of the SHA-256: 64 characters.
 

@@ -1,7 +1,7 @@
 // Everything that build sessions keep: contents (blobs), action records, and the digests of files.
 //
 // Rules. A crash, a power cut, a full disk or a damaged file may lose something; it never makes a wrong answer:
-//  - a blob's digest is checked whenever it is put in place;
+//  - a blob is checked whenever it is put in place, see checksums.h;
 //  - a record is in the database only once the blobs that it names are on the disk (one sync for a batch of them);
 //  - a digest of a file is believed only for the same path, device, inode, size, mtime and ctime, and not if the file
 //    was changed within the clock's granularity of its hashing; but where each change gets a time of its own, that of a

@@ -34,11 +34,16 @@ TEST_CASE("an empty content is a content") {
 
 TEST_CASE("a damaged content is never put in place") {
   const StoreWorld world;
-  const auto store = world.Open();
+  auto store = world.Open();
   const Digest copied = *store->PutBytes("to be copied");
   const Digest read = *store->PutBytes("to be read");
   Damage(*store, copied);
   Damage(*store, read);
+  SECTION("by the daemon that has put it") {}
+  SECTION("by another") {
+    store.reset();
+    store = world.Open();
+  }
   CHECK(absl::IsDataLoss(store->CopyBlob(copied, world.Path("out"), 0644)));
   CHECK(!std::filesystem::exists(world.Path("out")));
   CHECK(absl::IsDataLoss(store->ReadBlob(read).status()));
