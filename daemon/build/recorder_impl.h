@@ -3,7 +3,8 @@
 // descriptors that others have), recorder_before.cc and recorder_change.cc (before and after a change),
 // recorder_exec.cc (decisions), recorder_reuse.cc (records that fit), recorder_whole.cc (of the session's own command),
 // recorder_again.cc (what would be otherwise, were all there from the start),
-// recorder_outputs.cc (what is written to pipes and inherited files), recorder_end.cc (records). See recorder.h.
+// recorder_outputs.cc (what is written to pipes and inherited files), recorder_end.cc (ends),
+// recorder_record.cc (what becomes a record of them). See recorder.h.
 #ifndef OCPWATCH_DAEMON_BUILD_RECORDER_IMPL_H_
 #define OCPWATCH_DAEMON_BUILD_RECORDER_IMPL_H_
 
@@ -246,10 +247,12 @@ class BuildRecorder::Impl {
   static void CarryListings(Scope* scope);
   static void CheckInputs(Scope* scope, v1::ActionRecord* record);
   bool MakeRecord(Scope* scope, FollowedModel model, v1::ActionRecord* record);
-  void AddObservations(Scope* scope, const Trace& trace, v1::ActionRecord* record);
-  void AddEffects(Scope* scope, const Trace& trace, v1::ActionRecord* record);
   // Taints the scope if another session was at work on something that it used.
   void CheckOtherSessions(Scope* scope, const Trace& trace);
+
+  // ---- recorder_record.cc
+  void AddObservations(Scope* scope, const Trace& trace, v1::ActionRecord* record);
+  void AddEffects(Scope* scope, const Trace& trace, v1::ActionRecord* record);
 
   const BuildSetup setup_;
   std::shared_ptr<Relay> relay_;  // Since PrepareCommand; may be null.
