@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <string>
@@ -20,12 +19,6 @@ namespace ocpwatch {
 
 namespace {
 
-std::atomic<uint64_t> next_temporary{1};
-
-std::string TemporaryIn(const std::string& directory) {
-  return absl::StrCat(directory == "/" ? "" : directory, "/.ocp-watch-", getpid(), "-", next_temporary++);
-}
-
 absl::Status Failed(const char* what, const std::string& path) {
   return absl::ErrnoToStatus(errno, absl::StrCat("cannot ", what, " ", path));
 }
@@ -39,7 +32,7 @@ struct Staged {
 class Restorer {
  public:
   Restorer(Untouched untouched, Store* store, bool* changed)
-      : untouched_(untouched), store_(*store), changed_(*changed) {}
+      : untouched_(untouched), store_(*store), changed_(*changed), names_(store->staged_names()) {}
 
   absl::Status Run(const v1::ActionRecord& record) {
     const absl::Cleanup sweep = [this] {
@@ -106,7 +99,7 @@ class Restorer {
   }
 
   // Beside its place; where the directory is to come yet, or to be opened, in the one above.
-  std::string TemporaryFor(const std::string& path) {
+  absl::StatusOr<std::string> TemporaryFor(const std::string& path) {
     std::string directory = DirectoryOf(path);
     while (directory != "/") {
       const auto made = becomes_.find(directory);
@@ -117,14 +110,16 @@ class Restorer {
       }
       directory = DirectoryOf(directory);
     }
-    return TemporaryIn(directory);
+    return names_.NameIn(directory);
   }
 
   absl::Status Stage(const v1::Effect& effect) {
     Staged staged{&effect, ""};
     if (effect.type() == v1::FILE_REGULAR && effect.link_to().empty() &&
         !IsInPlace(effect, StateOf(effect.path(), /*nofollow=*/true))) {
-      staged.temporary = TemporaryFor(effect.path());
+      absl::StatusOr<std::string> temporary = TemporaryFor(effect.path());
+      if (!temporary.ok()) return temporary.status();
+      staged.temporary = *std::move(temporary);
       if (absl::Status status = store_.CopyBlob(FromProto(effect.digest()), staged.temporary, effect.mode());
           !status.ok()) {
         return status;
@@ -183,12 +178,13 @@ class Restorer {
   template <typename Make>
   absl::Status PlaceByRename(const v1::Effect& effect, const FileState& before, Make make) {
     if (effect.link_to().empty() && IsInPlace(effect, before)) return absl::OkStatus();
-    const std::string temporary = TemporaryIn(DirectoryOf(effect.path()));
-    if (make(temporary.c_str()) != 0) return Failed("make", effect.path());
+    const absl::StatusOr<std::string> temporary = names_.NameIn(DirectoryOf(effect.path()));
+    if (!temporary.ok()) return temporary.status();
+    if (make(temporary->c_str()) != 0) return Failed("make", effect.path());
     changed_ = true;
-    if (rename(temporary.c_str(), effect.path().c_str()) != 0) {
+    if (rename(temporary->c_str(), effect.path().c_str()) != 0) {
       const int error = errno;
-      unlink(temporary.c_str());
+      unlink(temporary->c_str());
       errno = error;
       return Failed("put in place", effect.path());
     }
@@ -256,6 +252,7 @@ class Restorer {
   const Untouched untouched_;
   Store& store_;
   bool& changed_;
+  StagedNames::Batch names_;
   absl::flat_hash_map<std::string, v1::FileType> becomes_;  // Each path's effect.
   absl::flat_hash_map<std::string, int64_t>
       moved_times_;  // Of what is moved, by where it goes: it takes its time along.

@@ -1,9 +1,10 @@
 // Does what an action would have done to the file system, from its record.
 //
 // In steps, so that what can fail fails before anything is changed: names and types are checked, every content that has
-// to be written is laid beside its place under a temporary name (".ocp-watch-<number>"), then all are renamed into
-// place in the order of the record; modes of directories come last. A restore that is killed half way leaves each file
-// either as it was or as it becomes, and the next build finds out which.
+// to be written is laid beside its place under a temporary name (staged_names.h), then all are renamed into place in
+// the order of the record; modes of directories come last. A restore that is killed half way leaves each file either as
+// it was or as it becomes (but one with several names, that the command wrote into, as a killed command would), and the
+// next build finds out which.
 #ifndef OCPWATCH_DAEMON_BUILD_RESTORE_H_
 #define OCPWATCH_DAEMON_BUILD_RESTORE_H_
 

@@ -37,7 +37,8 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& directory)
   return store;
 }
 
-DiskStore::DiskStore(const std::string& directory, FileSystem* disk) : directory_(directory), blobs_(directory, disk) {}
+DiskStore::DiskStore(const std::string& directory, FileSystem* disk)
+    : directory_(directory), disk_(disk), blobs_(directory, disk) {}
 
 void DiskStore::SetAside(const std::string& path, const std::string& why) {
   const std::string aside = absl::StrCat(path, ".old-", absl::GetCurrentTimeNanos());
@@ -57,6 +58,7 @@ absl::Status DiskStore::Open() {
     if (absl::Status status = blobs_.WriteFile("version", absl::StrCat(kStoreVersion, "\n")); !status.ok())
       return status;
   }
+  if (absl::Status status = staged_names_.Open(directory_ + "/staged", disk_); !status.ok()) return status;
   if (absl::Status status = OpenTable(); !absl::IsDataLoss(status)) return status;
   for (const char* suffix : {"", "-wal", "-shm"}) {
     const std::string path = absl::StrCat(directory_, "/actions.db", suffix);

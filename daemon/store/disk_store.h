@@ -1,5 +1,6 @@
 // The store on a disk: blobs, actions and digests under one directory, see store.h, blob_store.h, action_table.h.
 //
+//   <directory>/staged        see staged_names.h
 //   <directory>/version       "2": kStoreVersion; another one is renamed aside, whole (store.old-<time>)
 //   <directory>/actions.db    with -wal and -shm of SQLite; a damaged one is renamed aside, the blobs stay
 //
@@ -37,6 +38,7 @@ class DiskStore final : public Store {
   bool HasBlob(const Digest& digest) override { return blobs_.Has(digest); }
   std::string BlobPath(const Digest& digest) const override { return blobs_.Path(digest); }
   absl::Status CopyBlob(const Digest& digest, const std::string& path, uint32_t mode) override;
+  StagedNames* staged_names() override { return &staged_names_; }
   absl::StatusOr<std::string> ReadBlob(const Digest& digest) override { return blobs_.Read(digest); }
   std::vector<ActionPtr> Find(std::string_view fingerprint) override;
   std::vector<ActionPtr> FindSimilar(const v1::Fingerprint& key, size_t limit) override;
@@ -74,7 +76,9 @@ class DiskStore final : public Store {
 
   const std::string directory_;
   std::vector<std::string> notes_;
+  FileSystem* const disk_;
   BlobStore blobs_;
+  StagedNames staged_names_;
   DigestCache digests_;
   FileClock clock_;
   std::unique_ptr<ActionRows> rows_;  // Since Open; its two halves are guarded by the two mutexes.

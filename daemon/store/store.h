@@ -25,6 +25,7 @@
 #include "absl/status/statusor.h"
 #include "daemon/store/digest.h"
 #include "daemon/store/file_stamp.h"
+#include "daemon/store/staged_names.h"
 #include "ocpwatch/v1/action.pb.h"
 #include "ocpwatch/v1/monitor.pb.h"
 
@@ -69,6 +70,8 @@ class Store {
   // Writes the content as a new file `path`, which must not exist (the caller renames it to where it belongs); reflink
   // or copy, never a hard link. DATA_LOSS: the blob is damaged; it has been put into quarantine, `path` is not there.
   virtual absl::Status CopyBlob(const Digest& digest, const std::string& path, uint32_t mode) = 0;
+  // For the names under which such files are laid down.
+  virtual StagedNames* staged_names() = 0;
   // The content of a small blob, checked.
   virtual absl::StatusOr<std::string> ReadBlob(const Digest& digest) = 0;
 

@@ -92,6 +92,22 @@ class Robust(building.TestCase):
                 self.build(["make", "-s", "-j2"])
         self.check_sound()
 
+    @harness.once
+    @harness.needs("make")
+    def test_killed_in_the_middle_of_putting_back(self):
+        """The client starts another daemon, which removes what the first one had laid beside the products' places."""
+        self.put("Makefile", "all: a b c\na b c: in\n\tcp in $@\nclean:\n\trm -f a b c\n")
+        self.put("in", "x" * 5000)
+        self.build(["make"])
+        for number in range(1, 4):
+            with self.subTest(number=number):
+                self.each(lambda tree: subprocess.run(["make", "-s", "clean"], cwd=tree, check=True))
+                self.world.run([harness.CLI, "stop"])
+                self.start_with_failing(self.traced, number, code=0, once=True)
+                self.build(["make"])
+                os.unlink(self.traced + ".failed")
+        self.check_sound()
+
     @harness.as_root
     @harness.needs("gcc", "make", "mount")
     def test_a_full_disk(self):
@@ -144,11 +160,11 @@ class Robust(building.TestCase):
                 number += FAULT_STRIDE
             self.assertGreater(number, 20)
 
-    def start_with_failing(self, store, number, code, once):
+    def start_with_failing(self, directory, number, code, once):
         """The client keeps LD_PRELOAD from the daemon, so a script brings it in."""
         wrapper = self.path("failing-watchd")
         with open(wrapper, "w", encoding="ascii") as file:
-            file.write(f"#!/bin/sh\nexport FAILING_DISK={store} FAILING_FROM={number} FAILING_WITH={code}\n"
+            file.write(f"#!/bin/sh\nexport FAILING_DISK={directory} FAILING_FROM={number} FAILING_WITH={code}\n"
                        + ("export FAILING_ONCE=1\n" if once else "")
                        + f'LD_PRELOAD={harness.program("failing_disk.so")} exec {harness.WATCHD} "$@"\n')
         os.chmod(wrapper, 0o755)

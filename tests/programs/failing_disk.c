@@ -1,10 +1,12 @@
 // Preloaded into watchd: calls that write below $FAILING_DISK fail from the $FAILING_FROM-th on (once, if $FAILING_ONCE
-// is set) with $FAILING_WITH, an errno. The first failure leaves $FAILING_DISK.failed behind.
+// is set) with $FAILING_WITH, an errno; of 0, watchd is killed there and then. The first failure leaves
+// $FAILING_DISK.failed behind.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +29,7 @@ static int fails(int fd) {
   snprintf(path, sizeof path, "%s.failed", disk);
   close(open(path, O_CREAT | O_WRONLY, 0600));
   errno = atoi(getenv("FAILING_WITH"));
+  if (errno == 0) raise(SIGKILL);
   return 1;
 }
 

@@ -41,6 +41,8 @@ TEST_CASE("what the store's parts cost", "[.][benchmark]") {
       const Digest digest = DigestOf(std::to_string(i) + std::string(20'000, 'x'));
       REQUIRE(store->CopyBlob(digest, world.Path("copy" + std::to_string(i)), 0644).ok());
     });
+    StagedNames::Batch batch(store->staged_names());
+    Measure("a staged name", 1000, [&](int) { REQUIRE(batch.NameIn(world.directory()).ok()); });
     REQUIRE(store->Commit().ok());
     for (int i = 0; i < 50; ++i) store->PutBytes(std::to_string(i) + std::string(20'000, 'z')).IgnoreError();
     Measure("Commit of 50 contents of 20 KB", 1, [&](int) { REQUIRE(store->Commit().ok()); });
