@@ -15,6 +15,17 @@ bool IsEmptyFile(const std::string& path) {
   return state.type == v1::FILE_REGULAR && state.stamp.size == 0;
 }
 
+// Whether what `path` was seen to lead to is a file that has been written anew, from its beginning, since then.
+bool IsRewrittenThroughLink(const Scope& scope, PathId path, const Seen& seen, const Trace& trace) {
+  const auto link = scope.seen.find(Scope::Key(path, /*nofollow=*/true));
+  if (link == scope.seen.end() || link->second.type != v1::FILE_SYMLINK) return false;
+  const FileStamp now = StateOf(trace.Path(path), /*nofollow=*/false).stamp;
+  if (now.ino != seen.stamp.ino || now.dev != seen.stamp.dev) return false;
+  const std::string real = RealPath(trace.Path(path));
+  return std::any_of(scope.changed.begin(), scope.changed.end(),
+                     [&](const auto& change) { return change.second.whole && trace.Path(change.first) == real; });
+}
+
 }  // namespace
 
 void BuildRecorder::Impl::AddObservations(Scope* scope, const Trace& trace, v1::ActionRecord* record) {
@@ -36,7 +47,8 @@ void BuildRecorder::Impl::AddObservations(Scope* scope, const Trace& trace, v1::
     for (const auto& [path, change] : scope->changed) filled.insert(DirectoryOf(trace.Path(path)));
   }
   for (const auto& [key, value] : seen) {
-    const std::string& path = trace.Path(static_cast<PathId>(key >> 1));
+    const PathId id = static_cast<PathId>(key >> 1);
+    const std::string& path = trace.Path(id);
     if (value->under_made && !effects.contains(path)) continue;  // It came and went with its directory.
     v1::Observation& observation = *record->add_observations();
     observation.set_path(path);
@@ -54,7 +66,7 @@ void BuildRecorder::Impl::AddObservations(Scope* scope, const Trace& trace, v1::
     }
     // Of what it replaced whole, or removed, without having read it, only that it was there counts. Unless somebody
     // asked about it first: that it was older than what it is made from may be why it was made.
-    const auto change = scope->changed.find(static_cast<PathId>(key >> 1));
+    const auto change = scope->changed.find(id);
     const bool changed = change != scope->changed.end();
     // What has failed has left its products halfway, and what a next run does depends on what is newer than what.
     const bool halfway = record->exit_status() != 0 && (changed || scope->parent == nullptr);
@@ -81,9 +93,10 @@ void BuildRecorder::Impl::AddObservations(Scope* scope, const Trace& trace, v1::
     }
     // A directory's time is made by whoever makes something in it.
     const bool own_time = value->type == v1::FILE_DIRECTORY && filled.contains(path);
-    const bool remade = changed && change->second.whole && !halfway;
     const bool regular = value->type == v1::FILE_REGULAR;
     const bool of_leaf = regular && (value->weight & (scope->commands == 1 ? kTimes | kTimesBelow : kTimesBelow)) != 0;
+    const bool remade =
+        !halfway && (changed ? change->second.whole : of_leaf && IsRewrittenThroughLink(*scope, id, *value, trace));
     observation.set_times(!remade && (of_leaf || (halfway && !own_time && (value->weight & kTimes) != 0)));
     if (observation.times()) observation.set_mtime_ns(value->stamp.mtime_ns);
     if (value->type != v1::FILE_REGULAR) continue;

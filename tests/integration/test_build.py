@@ -109,6 +109,18 @@ int main(int argc, char** argv) {
         self.build(command)
         self.assertTrue(self.build(command).nothing_ran())
 
+    def test_a_copy_through_a_link_comes_to_rest(self):
+        self.put("in", "x\n")
+        self.put("kept", "old\n")
+        self.each(lambda tree: os.symlink("kept", os.path.join(tree, "out")))
+        script = ["sh", "-c", "cat kept; cp in out; stat -c %s kept"]
+        self.build(script)
+        self.build(script)
+        self.assertTrue(self.build(script).nothing_ran())
+        # What was in it is read before the copy.
+        self.put("kept", "y\n")
+        self.assertIn(["cat", "kept"], self.build(script).ran)
+
     def test_what_is_read_by_the_name_of_a_descriptor_counts(self):
         """bash's <(...) is a pipe that has a name; so has a standard input."""
         self.put("n", "2\n1\n")
