@@ -205,7 +205,8 @@ class BuildRecorder::Impl {
   static std::vector<SharedInput> FindShared(const Process* above, const std::vector<OpenDescriptor>& open,
                                              FollowedModel model);
   bool NeverReused(const std::string& executable) const;
-  bool HasOutputs(const v1::ActionRecord& record) const;
+  // What it wrote that cannot be written again.
+  std::optional<Mismatch> LostOutput(const v1::ActionRecord& record) const;
 
   // ---- recorder_whole.cc
   v1::Fingerprint RootKey(std::vector<OpenDescriptor>* open) const;

@@ -18,9 +18,15 @@ constexpr size_t kMaxSuspects = 8;
 
 }  // namespace
 
-bool BuildRecorder::Impl::HasOutputs(const v1::ActionRecord& record) const {
-  return std::all_of(record.outputs().begin(), record.outputs().end(),
-                     [&](const v1::Output& output) { return store_.HasBlob(FromProto(output.digest())); });
+std::optional<Mismatch> BuildRecorder::Impl::LostOutput(const v1::ActionRecord& record) const {
+  for (const v1::Output& output : record.outputs()) {
+    // The process itself copies it to where it belongs.
+    const absl::Status sound = store_.CheckBlob(FromProto(output.digest()));
+    if (absl::IsDataLoss(sound))
+      return Mismatch{v1::Decision::REASON_BLOB, "", "what it wrote is damaged in the store"};
+    if (!sound.ok()) return Mismatch{v1::Decision::REASON_BLOB, "", "what it wrote is not in the store any more"};
+  }
+  return std::nullopt;
 }
 
 std::optional<Mismatch> BuildRecorder::Impl::UsedByOthers(const v1::ActionRecord& record) const {
@@ -128,8 +134,8 @@ BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, uint32_t
     *why = *std::move(mismatch);
     return Reuse::kNot;
   }
-  if (!HasOutputs(record)) {
-    *why = {v1::Decision::REASON_BLOB, "", "what it wrote is not in the store any more"};
+  if (mismatch = LostOutput(record); mismatch.has_value()) {
+    *why = *std::move(mismatch);
     return Reuse::kNot;
   }
   if (MentionsTemporary(action)) {

@@ -190,22 +190,26 @@ absl::Status BlobStore::Copy(const Digest& digest, const std::string& path, uint
 }
 
 absl::StatusOr<std::string> BlobStore::Read(const Digest& digest) {
-  const std::string path = Path(digest);
-  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  std::string bytes;
+  const absl::Status status = ReadChecked(digest, [&](std::string_view part) { bytes.append(part); });
+  if (!status.ok()) return status;
+  return bytes;
+}
+
+absl::Status BlobStore::ReadChecked(const Digest& digest, absl::FunctionRef<void(std::string_view)> fn) {
+  const UniqueFd fd(open(Path(digest).c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd.valid()) return absl::NotFoundError("a content is not in the store any more");
-  std::string bytes(digest.size, '\0');
-  size_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t size = read(fd.get(), bytes.data() + done, bytes.size() - done);
-    if (size < 0 && errno == EINTR) continue;
-    if (size <= 0) break;
-    done += static_cast<size_t>(size);
-  }
   Checksums::Reading reading(&checksums_, digest);
-  reading.Add(std::string_view(bytes).substr(0, done));
-  if (reading.Finish() == digest) return bytes;
-  Quarantine(digest);
-  return absl::DataLossError(absl::StrCat("the content ", Hex(digest), " is damaged"));
+  absl::Status status = ReadParts(fd.get(), [&](std::string_view part) {
+    reading.Add(part);
+    fn(part);
+    return absl::OkStatus();
+  });
+  if (status.ok() && reading.Finish() != digest) {
+    Quarantine(digest);
+    status = absl::DataLossError(absl::StrCat("the content ", Hex(digest), " is damaged"));
+  }
+  return status;
 }
 
 absl::Status BlobStore::SyncDirectory(const std::string& path) {

@@ -47,6 +47,8 @@ class BlobStore {
   // See Store::CopyBlob and ReadBlob.
   absl::Status Copy(const Digest& digest, const std::string& path, uint32_t mode);
   absl::StatusOr<std::string> Read(const Digest& digest);
+  // Hands on the content, part by part; what was handed on is right only if it returns so. See Store::CheckBlob.
+  absl::Status ReadChecked(const Digest& digest, absl::FunctionRef<void(std::string_view)> fn);
 
   // A small file of the store that is no blob: whole, or as it was.
   absl::Status WriteFile(const std::string& name, std::string_view bytes);

@@ -36,6 +36,9 @@ class DiskStore final : public Store {
   void NoteDigest(const std::string& path, const FileStamp& stamp, const Digest& digest) override;
   absl::StatusOr<Digest> PutBytes(std::string_view bytes) override { return blobs_.PutBytes(bytes); }
   bool HasBlob(const Digest& digest) override { return blobs_.Has(digest); }
+  absl::Status CheckBlob(const Digest& digest) override {
+    return blobs_.ReadChecked(digest, [](std::string_view) {});
+  }
   std::string BlobPath(const Digest& digest) const override { return blobs_.Path(digest); }
   absl::Status CopyBlob(const Digest& digest, const std::string& path, uint32_t mode) override;
   StagedNames* staged_names() override { return &staged_names_; }

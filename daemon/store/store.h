@@ -1,7 +1,7 @@
 // Everything that build sessions keep: contents (blobs), action records, and the digests of files.
 //
 // Rules. A crash, a power cut, a full disk or a damaged file may lose something; it never makes a wrong answer:
-//  - a blob is checked whenever it is put in place, see checksums.h;
+//  - a blob is checked whenever it is put in place or written out, see checksums.h;
 //  - a record is in the database only once the blobs that it names are on the disk (one sync for a batch of them);
 //  - a digest of a file is believed only for the same path, device, inode, size, mtime and ctime, and not if the file
 //    was changed within the clock's granularity of its hashing; but where each change gets a time of its own, that of a
@@ -65,7 +65,9 @@ class Store {
   virtual absl::StatusOr<Digest> PutBytes(std::string_view bytes) = 0;
   // Cheap: looks whether the blob's file is there and has its size.
   virtual bool HasBlob(const Digest& digest) = 0;
-  // Where the blob is. It may be read by anybody of this user, and never be written.
+  // Reads it all: NOT_FOUND; DATA_LOSS: it was damaged, and has been put into quarantine.
+  virtual absl::Status CheckBlob(const Digest& digest) = 0;
+  // Where the blob is. It may be read by anybody of this user, who checks it first, and never be written.
   virtual std::string BlobPath(const Digest& digest) const = 0;
   // Writes the content as a new file `path`, which must not exist (the caller renames it to where it belongs); reflink
   // or copy, never a hard link. DATA_LOSS: the blob is damaged; it has been put into quarantine, `path` is not there.

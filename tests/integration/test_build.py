@@ -541,10 +541,7 @@ int main(int argc, char** argv) {
         self.world.cli("verify")
         self.world.cli("stats")
 
-    def test_a_damaged_content_is_never_put_in_place(self):
-        self.put("in", "some text\n")
-        self.build(["cp", "in", "out"])
-        self.remove("out")
+    def damage(self):
         blobs = os.path.join(self.world.state, "ocp-watch/store/blobs")
         for folder, _, files in os.walk(blobs):
             for name in files:
@@ -552,7 +549,22 @@ int main(int argc, char** argv) {
                 os.chmod(path, 0o600)
                 with open(path, "r+b") as file:
                     file.write(b"X")
+
+    def test_a_damaged_content_is_never_put_in_place(self):
+        self.put("in", "some text\n")
+        self.build(["cp", "in", "out"])
+        self.remove("out")
+        self.damage()
         self.assertFalse(self.build(["cp", "in", "out"]).nothing_ran())
+
+    def test_a_damaged_output_is_never_written_out(self):
+        self.put("in", "some words\n")
+        self.build(["cat", "in"])
+        self.damage()
+        self.assertFalse(self.build(["cat", "in"]).nothing_ran())
+        self.sh("cat in; echo 1")
+        self.damage()
+        self.assertIn(["cat", "in"], self.sh("cat in; echo 2").ran)
 
     def test_clear(self):
         self.put("in", "text\n")

@@ -37,6 +37,9 @@ TEST_CASE("a damaged content is never put in place") {
   auto store = world.Open();
   const Digest copied = *store->PutBytes("to be copied");
   const Digest read = *store->PutBytes("to be read");
+  const Digest checked = *store->PutBytes("to be checked");
+  REQUIRE(store->CheckBlob(checked).ok());
+  Damage(*store, checked);
   Damage(*store, copied);
   Damage(*store, read);
   SECTION("by the daemon that has put it") {}
@@ -47,7 +50,9 @@ TEST_CASE("a damaged content is never put in place") {
   CHECK(absl::IsDataLoss(store->CopyBlob(copied, world.Path("out"), 0644)));
   CHECK(!std::filesystem::exists(world.Path("out")));
   CHECK(absl::IsDataLoss(store->ReadBlob(read).status()));
-  for (const Digest& digest : {copied, read}) {
+  CHECK(absl::IsDataLoss(store->CheckBlob(checked)));
+  for (const Digest& digest : {copied, read, checked}) {
+    CHECK(absl::IsNotFound(store->CheckBlob(digest)));
     CHECK(!store->HasBlob(digest));
     CHECK(std::filesystem::exists(world.directory() + "/quarantine/" + Hex(digest)));
   }
