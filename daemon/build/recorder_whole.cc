@@ -18,15 +18,15 @@ std::shared_ptr<const StoredAction> FirstThatFits(
     absl::FunctionRef<std::optional<Mismatch>(const v1::ActionRecord&, bool as_left)> fits, Mismatch* why) {
   // What began as things are now says more than what left them so: a build that had nothing to do prints other words
   // than the one that did it all. And what has failed has left its products halfway: what comes next is something else.
+  bool told = false;  // Why the newest does not fit that could have left things so; failing that, the newest.
   for (const bool as_left : {false, true}) {
     for (const auto& action : records) {
       const bool once = action->record.exit_status() != 0 || action->record.first_only();
       if (as_left && once) continue;
       std::optional<Mismatch> mismatch = fits(action->record, as_left);
       if (!mismatch.has_value()) return action;
-      if (as_left || once) {
-        if (why->reason == v1::Decision::REASON_NONE) *why = *std::move(mismatch);
-      }
+      if ((as_left && !told) || (once && why->reason == v1::Decision::REASON_NONE)) *why = *std::move(mismatch);
+      told = told || as_left;
     }
   }
   return nullptr;
