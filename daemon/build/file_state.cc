@@ -10,6 +10,8 @@
 #include <cstdlib>
 #include <memory>
 
+#include "daemon/store/staged_names.h"
+
 namespace ocpwatch {
 
 v1::FileType TypeOf(uint32_t mode) {
@@ -50,7 +52,9 @@ Listing List(const std::string& path) {
   if (directory == nullptr) return listing;
   while (const dirent* entry = readdir(directory.get())) {
     std::string name = entry->d_name;
-    if (name != "." && name != "..") listing.push_back({std::move(name), entry->d_type});
+    // What is about to be renamed into place is nothing that a command has made.
+    if (name != "." && name != ".." && !StagedNames::IsStaged(name))
+      listing.push_back({std::move(name), entry->d_type});
   }
   std::sort(listing.begin(), listing.end());
   return listing;

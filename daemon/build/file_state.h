@@ -41,7 +41,7 @@ struct ListedName {
 };
 using Listing = std::vector<ListedName>;
 
-// Sorted; without "." and "..". Empty too where it cannot be read.
+// Sorted; without ".", ".." and staged names. Empty too where it cannot be read.
 Listing List(const std::string& path);
 // Names for which `own` is true do not count.
 Digest DigestOf(const Listing& listing, absl::FunctionRef<bool(const std::string& name)> own);

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <string_view>
 #include <vector>
 
@@ -16,20 +15,31 @@ namespace ocpwatch {
 
 namespace {
 
+constexpr std::string_view kPrefix = ".ocp-watch-";
 constexpr uint64_t kLongList = uint64_t{64} << 10;  // Some 700 names: read in no time, seldom begun anew.
 
 void Sweep(const std::string& list) {
   const std::vector<std::string> names = absl::StrSplit(list, '\0', absl::SkipEmpty());
   for (const std::string& name : names) {
     const size_t slash = name.rfind('/');
-    if (slash != std::string::npos &&
-        name.compare(slash + 1, strlen(StagedNames::kPrefix), StagedNames::kPrefix) == 0) {
+    if (slash != std::string::npos && StagedNames::IsStaged(std::string_view(name).substr(slash + 1))) {
       unlink(name.c_str());
     }
   }
 }
 
+bool IsNumber(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
 }  // namespace
+
+bool StagedNames::IsStaged(std::string_view name) {
+  if (!name.starts_with(kPrefix)) return false;
+  name.remove_prefix(kPrefix.size());
+  const size_t dash = name.find('-');
+  return dash != std::string_view::npos && IsNumber(name.substr(0, dash)) && IsNumber(name.substr(dash + 1));
+}
 
 absl::Status StagedNames::Open(const std::string& path, FileSystem* disk) {
   absl::MutexLock lock(&mutex_);
@@ -63,7 +73,8 @@ StagedNames::Batch::~Batch() {
 
 absl::StatusOr<std::string> StagedNames::Batch::NameIn(const std::string& directory) {
   absl::MutexLock lock(&names_.mutex_);
-  std::string name = absl::StrCat(directory == "/" ? "" : directory, "/", kPrefix, getpid(), "-", names_.next_++);
+  std::string name =
+      absl::StrCat(directory == "/" ? "" : directory, "/", kPrefix.data(), getpid(), "-", names_.next_++);
   std::string entry(1, '\0');  // What a write that failed half way has left ends here.
   absl::StrAppend(&entry, name, std::string(1, '\0'));
   const ssize_t size = names_.disk_->Write(names_.list_.get(), entry.data(), entry.size());

@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -24,10 +25,10 @@ namespace ocpwatch {
 
 class StagedNames {
  public:
-  // Of the last component; whatever else a damaged list names is left alone.
-  static constexpr char kPrefix[] = ".ocp-watch-";
+  // Whether `name`, without a directory, is such a name: ".ocp-watch-<pid>-<number>". It is in no listing that counts.
+  static bool IsStaged(std::string_view name);
 
-  // Removes what the list at `path` names, then begins it anew.
+  // Removes what the list at `path` names (nothing but staged names), then begins it anew.
   absl::Status Open(const std::string& path, FileSystem* disk);
 
   // The names of one restore, from before the first until each was renamed or removed.

@@ -183,6 +183,15 @@ TEST_CASE("A listing holds by names and types, without what the action had made 
   CHECK(world.Mismatch() == v1::Decision::REASON_LISTING);
 }
 
+TEST_CASE("What the daemon lays down for a moment is in no listing") {
+  Holding holding;
+  holding.files().Write("a", "1");
+  const Listing before = List(holding.Path("."));
+  StagedNames::Batch batch(holding.store()->staged_names());
+  std::ofstream(*batch.NameIn(holding.Path("."))) << "half";
+  CHECK(List(holding.Path(".")) == before);
+}
+
 TEST_CASE("A listing holds for a whole build where nothing but its own products differs") {
   Holding world;
   std::filesystem::create_directory(world.Path("d"));

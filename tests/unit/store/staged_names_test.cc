@@ -34,14 +34,22 @@ TEST_CASE("what a killed daemon had laid down is gone once the next one has open
 
 TEST_CASE("no file but those of such names is ever removed") {
   const StoreWorld world;
-  const std::string kept = world.Write("kept", "mine");
-  const std::string ours = world.Write(std::string(StagedNames::kPrefix) + "1-1", "half");
+  const std::string kept = world.Write(".ocp-watch-1-1.c", "mine");
+  const std::string ours = world.Write(".ocp-watch-1-1", "half");
   std::string list = kept + '\0' + "no-slash" + '\0' + world.directory() + '\0' + '\0' + ours;  // Its end was cut off.
   world.Write("staged", list);
   StagedNames names;
   Open(world, &names);
   CHECK(ReadAll(kept) == "mine");
   CHECK_FALSE(std::filesystem::exists(ours));
+}
+
+TEST_CASE("a staged name is told by its form") {
+  CHECK(StagedNames::IsStaged(".ocp-watch-12-345"));
+  for (const char* other : {".ocp-watch-", ".ocp-watch-12", ".ocp-watch-12-", ".ocp-watch--1", ".ocp-watch-1-2-3",
+                            ".ocp-watch-1-2x", "x.ocp-watch-1-2", ""}) {
+    CHECK_FALSE(StagedNames::IsStaged(other));
+  }
 }
 
 TEST_CASE("the list begins anew when nobody has a name") {
