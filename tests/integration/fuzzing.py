@@ -321,6 +321,7 @@ class Project:
         def edit(directory):
             self.drop(os.path.join(directory, second))
             os.link(os.path.join(directory, first), os.path.join(directory, second), follow_symlinks=False)
+            os.utime(os.path.join(directory, second), follow_symlinks=False)  # Else what is there now may be older.
 
         self.world.each(edit)
         return first, second
