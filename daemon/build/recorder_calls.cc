@@ -169,8 +169,12 @@ void BuildRecorder::Impl::OnAfter(Scope* scope, const v1::Frame& frame, const Ap
   if (call.error() != 0) {
     if (op == v1::OP_TEMP_FILE || op == v1::OP_TEMP_DIR || op == v1::OP_TEMP_NAME || op == v1::OP_WALK) return;
     const bool only_looks = op == v1::OP_STAT || op == v1::OP_ACCESS || op == v1::OP_REALPATH;
+    const bool for_directory = opens && (call.flags() & O_PATH) != 0;  // `cp` does that to its target.
     return ObserveError(scope, path, nofollow || op == v1::OP_READLINK, call.error(),
-                        only_looks ? kExistence : kContent, trace);
+                        only_looks      ? kExistence
+                        : for_directory ? kIntoDirectory
+                                        : kContent,
+                        trace);
   }
   switch (op) {
     case v1::OP_OPEN:

@@ -61,7 +61,9 @@ void BuildRecorder::Impl::AddObservations(Scope* scope, const Trace& trace, v1::
     if (value->type == v1::FILE_ABSENT) {
       // Had there been any, it would have been read; or added to, unless there is nothing to add.
       const bool adds = (value->weight & kAddsTo) != 0 && !IsEmptyFile(path);
-      observation.set_content(adds || (value->weight & kContent) != 0);
+      const bool into =
+          (value->weight & kIntoDirectory) != 0 && StateOf(path, /*nofollow=*/false).type == v1::FILE_DIRECTORY;
+      observation.set_content(adds || into || (value->weight & kContent) != 0);
       continue;
     }
     // Of what it replaced whole, or removed, without having read it, only that it was there counts. Unless somebody

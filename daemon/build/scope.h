@@ -44,9 +44,10 @@ enum Weight : uint32_t {
   kTimes = 1u << 2,  // Looked up by path, by the command itself. Counts where it has no sub-commands, or has failed.
   kMode = 1u << 3,
   kListing = 1u << 4,
-  kTimesBelow = 1u << 5,  // The time counts for a command below that has no sub-commands.
-  kListsAll = 1u << 6,    // See v1::Observation.lists_all.
-  kAddsTo = 1u << 7,      // It was not there; what there might have been would have stayed below what was written.
+  kTimesBelow = 1u << 5,     // The time counts for a command below that has no sub-commands.
+  kListsAll = 1u << 6,       // See v1::Observation.lists_all.
+  kAddsTo = 1u << 7,         // It was not there; what there might have been would have stayed below what was written.
+  kIntoDirectory = 1u << 8,  // It was not there; had it been a directory, what was made would have gone into it.
 };
 
 struct Seen {
