@@ -141,7 +141,7 @@ std::optional<Mismatch> Present::Compare(const v1::Observation& observation,
   if (observation.has_digest() && state.stamp.size == observation.digest().size()) {
     const std::optional<Digest> now = DigestNow(path, state);
     if (now == FromProto(observation.digest())) {
-      touched_ = touched_ || (observation.status() && !same_look);
+      if (observation.status() && !same_look) touched_.push_back(&observation);
       return other_time ? std::optional(differs(v1::Decision::REASON_STATUS, "has another time")) : std::nullopt;
     }
   }
@@ -211,6 +211,23 @@ bool Present::IsFinal(const v1::Effect& effect, const EffectsByPath& all) {
   return state.type != v1::FILE_REGULAR || DigestNow(path, state) == FromProto(effect.digest());
 }
 
+std::vector<bool> Present::MadeAnew(const v1::ActionRecord& record, const EffectsByPath& all) {
+  std::vector<bool> touched(static_cast<size_t>(record.observations_size()));
+  for (int i = 0; i < record.observations_size(); ++i) {
+    touched[static_cast<size_t>(i)] =
+        std::find(touched_.begin(), touched_.end(), &record.observations(i)) != touched_.end();
+  }
+  const auto any = [](const auto& places, const std::vector<bool>& of) {
+    return std::any_of(places.begin(), places.end(), [&](uint32_t place) { return place < of.size() && of[place]; });
+  };
+  std::vector<bool> anew;
+  for (const v1::Effect& effect : record.effects()) {
+    anew.push_back(any(effect.from_observations(), touched) || any(effect.from_effects(), anew) ||
+                   !IsFinal(effect, all));
+  }
+  return anew;
+}
+
 std::optional<Mismatch> Present::MismatchAmong(const v1::ActionRecord& record,
                                                const std::vector<std::string>& suspects) {
   if (suspects.empty()) return std::nullopt;
@@ -226,7 +243,7 @@ std::optional<Mismatch> Present::FirstMismatch(const v1::ActionRecord& record, b
                                                const absl::flat_hash_set<std::string>& alike) {
   const absl::flat_hash_set<std::string> own = whole ? OwnPaths(record) : absl::flat_hash_set<std::string>();
   const EffectsByPath effects = whole ? IndexEffects(record) : EffectsByPath();
-  touched_ = false;
+  touched_.clear();
   for (const v1::Observation& observation : record.observations()) {
     if (whole && IsOnlyALook(observation)) {
       const auto effect = effects.find(observation.path());

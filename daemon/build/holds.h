@@ -54,7 +54,11 @@ class Present {
   std::optional<Mismatch> Compare(const v1::Observation& observation, const absl::flat_hash_set<std::string>* own);
 
   // At the last FirstMismatch something had another time, and the content that was known.
-  bool touched() const { return touched_; }
+  bool touched() const { return !touched_.empty(); }
+  // Of that record, of which all holds and whose products may be there: which of its effects would be made anew, by
+  // their place. Those that are gone, and those that are made from something that is made anew or was touched: as far
+  // as is known, for with a newer time than it has a right to a product hides an edit that was made before.
+  std::vector<bool> MadeAnew(const v1::ActionRecord& record, const EffectsByPath& all);
 
   // What the action left is there. `all`: its other effects.
   bool IsFinal(const v1::Effect& effect, const EffectsByPath& all);
@@ -78,7 +82,7 @@ class Present {
   absl::flat_hash_map<std::string, bool> real_directories_;
   // The store does not remember those of files that have just been written.
   absl::flat_hash_map<std::string, std::optional<Digest>> digests_;
-  bool touched_ = false;
+  std::vector<const v1::Observation*> touched_;
 };
 
 // The outputs of a command for which it does not matter whether there is one already: as is known of those that its

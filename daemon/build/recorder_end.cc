@@ -64,6 +64,7 @@ void BuildRecorder::Impl::End(Scope* scope, FollowedModel model, Decisions* deci
   decision.set_outcome(v1::Decision::OUTCOME_NOT_REUSABLE);
   NoteSeveralLeft(scope, model.trace);
   CarryListings(scope);
+  NoteMadeFrom(*scope);
   v1::ActionRecord record;
   const bool made = MakeRecord(scope, model, &record);
   if (scope->start.asked) {
@@ -164,6 +165,7 @@ bool BuildRecorder::Impl::MakeRecord(Scope* scope, FollowedModel model, v1::Acti
   record->set_exit_status(last->end_value);
   AddEffects(scope, model.trace, record);
   AddObservations(scope, model.trace, record);
+  TellMadeFrom(*scope, model.trace, record);
   CheckOtherSessions(scope, model.trace);
   if (scope->IsTainted()) return false;
   record->set_first_only(scope->first_only || IsFirstOnly(*record, &model.trace));

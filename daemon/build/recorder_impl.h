@@ -197,7 +197,7 @@ class BuildRecorder::Impl {
   // What of the record another session is at work on.
   std::optional<Mismatch> UsedByOthers(const v1::ActionRecord& record) const;
   // `changed`: something has been, also where it fails in the end.
-  absl::Status PutBack(const v1::ActionRecord& record, Untouched untouched, bool* changed);
+  absl::Status PutBack(const v1::ActionRecord& record, const std::vector<bool>& renewed, bool* changed);
   // Why there is no record that fits.
   Mismatch ExplainNew(const v1::Fingerprint& key);
   void ForgetStart(uint32_t process);
@@ -214,6 +214,13 @@ class BuildRecorder::Impl {
   std::optional<Mismatch> WhyNotWhole(Present* present, const v1::ActionRecord& record, bool as_left) const;
 
   // ---- recorder_again.cc
+  // The scope has ended: what it made, and what started it had looked at, is made from what both have used.
+  void NoteMadeFrom(const Scope& scope);
+  // The same where it need not have run: `record` stands for it.
+  void TakeMadeFrom(Scope* asker, const v1::ActionRecord& record, Trace* trace);
+  // For `asker` and those above it.
+  static void AddMadeFrom(Scope* asker, PathId path, std::shared_ptr<const std::vector<PathId>> from);
+  static void TellMadeFrom(const Scope& scope, const Trace& trace, v1::ActionRecord* record);
   // The session's own command has made it, and not `user` alone, started by who had looked for it.
   static bool IsDraft(const Scope* scope, CommandId user, PathId path);
   // A file is read by `reader` (0: one below the scope that is reused).

@@ -42,13 +42,10 @@ std::optional<Mismatch> BuildRecorder::Impl::UsedByOthers(const v1::ActionRecord
   return mismatch.has_value() ? mismatch : find(record.observations());
 }
 
-absl::Status BuildRecorder::Impl::PutBack(const v1::ActionRecord& record, Untouched untouched, bool* changed) {
+absl::Status BuildRecorder::Impl::PutBack(const v1::ActionRecord& record, const std::vector<bool>& renewed,
+                                          bool* changed) {
   for (const v1::Effect& effect : record.effects()) intents_.Begin(session_, effect.path());
-  absl::Status status = Restore(record, untouched, &store_, changed);
-  if (status.ok() && *changed && untouched == Untouched::kKeepTimes) {
-    // What is new is newer than what was there, whichever was made first: so all are, in their order.
-    status = Restore(record, Untouched::kNewTimes, &store_, changed);
-  }
+  const absl::Status status = Restore(record, renewed, &store_, changed);
   for (const v1::Effect& effect : record.effects()) intents_.End(session_, effect.path());
   return status;
 }
@@ -212,7 +209,9 @@ BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, uint32_t
     EndDraft(trace.Intern(effect.path()), state, effect.type() == v1::FILE_ABSENT, trace);
   }
   bool changed = false;
-  if (const absl::Status status = PutBack(record, Untouched::kNewTimes, &changed); !status.ok()) {
+  if (const absl::Status status =
+          PutBack(record, std::vector<bool>(static_cast<size_t>(record.effects_size()), true), &changed);
+      !status.ok()) {
     if (absl::IsDataLoss(status) || absl::IsNotFound(status)) store_.Forget(action.id);
     states->reset();
     if (changed) {
@@ -238,6 +237,7 @@ BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, uint32_t
     change.asked = effect.asked();
     TakeChange(parent, trace.Intern(effect.path()), change, /*writer=*/nullptr, &trace);
   }
+  TakeMadeFrom(parent, record, &trace);
   for (Scope* above = parent; above != nullptr && record.first_only(); above = above->parent) above->first_only = true;
   return Reuse::kDone;
 }

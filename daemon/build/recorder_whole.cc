@@ -73,13 +73,14 @@ std::shared_ptr<const StoredAction> BuildRecorder::Impl::TryWhole(Decisions* dec
     if (std::optional<Mismatch> mismatch = WhyNotWhole(&*present, record, as_left)) return mismatch;
     const auto& effects = record.effects();
     const EffectsByPath all = IndexEffects(record);
-    whole = record.exit_status() == 0 && !effects.empty() &&
-            std::all_of(effects.begin(), effects.end(),
-                        [&](const v1::Effect& effect) { return present->IsFinal(effect, all); });
-    // Where something has been touched, the command would have made its products anew.
-    const Untouched untouched = present->touched() ? Untouched::kNewTimes : Untouched::kKeepTimes;
+    const bool is_there = std::all_of(effects.begin(), effects.end(),
+                                      [&](const v1::Effect& effect) { return present->IsFinal(effect, all); });
+    whole = record.exit_status() == 0 && !effects.empty() && is_there;
+    // Where it would have begun as it did, it would have made all that it made.
+    const std::vector<bool> renewed =
+        as_left ? present->MadeAnew(record, all) : std::vector<bool>(all.size(), present->touched() || !is_there);
     bool changed = false;
-    if (PutBack(record, untouched, &changed).ok()) return std::nullopt;
+    if (PutBack(record, renewed, &changed).ok()) return std::nullopt;
     present.emplace(&store_, &absent_);  // Something may have been put back.
     return Mismatch{v1::Decision::REASON_BLOB, "", "what it made could not be put back"};
   };

@@ -26,13 +26,14 @@ absl::Status Failed(const char* what, const std::string& path) {
 // One effect on its way: what has been laid down for it.
 struct Staged {
   const v1::Effect* effect = nullptr;
+  bool renewed = false;
   std::string temporary;  // Empty: nothing has to be written.
 };
 
 class Restorer {
  public:
-  Restorer(Untouched untouched, Store* store, bool* changed)
-      : untouched_(untouched), store_(*store), changed_(*changed), names_(store->staged_names()) {}
+  Restorer(const std::vector<bool>& renewed, Store* store, bool* changed)
+      : renewed_(renewed), store_(*store), changed_(*changed), names_(store->staged_names()) {}
 
   absl::Status Run(const v1::ActionRecord& record) {
     const absl::Cleanup sweep = [this] {
@@ -114,7 +115,7 @@ class Restorer {
   }
 
   absl::Status Stage(const v1::Effect& effect) {
-    Staged staged{&effect, ""};
+    Staged staged{&effect, renewed_[staged_.size()], ""};
     if (effect.type() == v1::FILE_REGULAR && effect.link_to().empty() &&
         !IsInPlace(effect, StateOf(effect.path(), /*nofollow=*/true))) {
       absl::StatusOr<std::string> temporary = TemporaryFor(effect.path());
@@ -225,7 +226,7 @@ class Restorer {
       // What was moved before has its time already.
       const bool has_it = moved == moved_times_.end() && !effect.times_from().empty() && !written;
       if (!has_it && utimensat(AT_FDCWD, path.c_str(), times, 0) != 0) return Failed("set the time of", path);
-    } else if (untouched_ == Untouched::kNewTimes && (written || !effect.keeps_times())) {
+    } else if (staged->renewed && (written || !effect.keeps_times())) {
       // Also of what was laid down before: who is placed later is not older.
       if (utimensat(AT_FDCWD, path.c_str(), nullptr, 0) != 0) return Failed("set the time of", path);
     }
@@ -249,7 +250,7 @@ class Restorer {
     }
   }
 
-  const Untouched untouched_;
+  const std::vector<bool>& renewed_;
   Store& store_;
   bool& changed_;
   StagedNames::Batch names_;
@@ -262,8 +263,8 @@ class Restorer {
 
 }  // namespace
 
-absl::Status Restore(const v1::ActionRecord& record, Untouched untouched, Store* store, bool* changed) {
-  return Restorer(untouched, store, changed).Run(record);
+absl::Status Restore(const v1::ActionRecord& record, const std::vector<bool>& renewed, Store* store, bool* changed) {
+  return Restorer(renewed, store, changed).Run(record);
 }
 
 }  // namespace ocpwatch

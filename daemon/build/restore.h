@@ -8,20 +8,20 @@
 #ifndef OCPWATCH_DAEMON_BUILD_RESTORE_H_
 #define OCPWATCH_DAEMON_BUILD_RESTORE_H_
 
+#include <vector>
+
 #include "absl/status/status.h"
 #include "daemon/store/store.h"
 #include "ocpwatch/v1/action.pb.h"
 
 namespace ocpwatch {
 
-enum class Untouched {
-  kKeepTimes,  // What is in its final state already is left alone: nothing is to run.
-  kNewTimes,   // It gets the time of now, as if it had been written: who comes after looks at times.
-};
-
+// `renewed`: of each effect, whether it gets the time of now also where its content is there, as if it had been
+// written: who comes after looks at times.
+//
 // Errors: DATA_LOSS or NOT_FOUND where a content is not to be had any more; others where the disk refuses. `changed` is
 // set if something has been changed before the error.
-absl::Status Restore(const v1::ActionRecord& record, Untouched untouched, Store* store, bool* changed);
+absl::Status Restore(const v1::ActionRecord& record, const std::vector<bool>& renewed, Store* store, bool* changed);
 
 }  // namespace ocpwatch
 

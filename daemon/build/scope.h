@@ -82,7 +82,8 @@ struct Change {
   bool made_anew = false;  // There was nothing when it was opened.
   bool whole = false;      // What was there had no part in what came: the first change removed or emptied it.
   PathId linked_from = kNoPath;
-  PathId moved_from = kNoPath;  // Of a regular file: its times moved with it.
+  PathId moved_from = kNoPath;                           // Of a regular file: its times moved with it.
+  std::shared_ptr<const std::vector<PathId>> made_from;  // See v1::Effect.from_observations.
   PathId times_from = kNoPath;  // With times_set: it has those of the file that was there at first.
 };
 

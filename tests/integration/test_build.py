@@ -2,6 +2,8 @@
 import json
 import os
 import shutil
+import subprocess
+import time
 import unittest
 
 import building
@@ -21,6 +23,9 @@ clean:
 # Silent, since "nothing to be done" is what only the untraced one says: of a build that had nothing to do, ocp-watch
 # knows what the build that did it all has said.
 MAKE = ["make", "-s"]
+
+# Longer than the clock that files have their times from stands still.
+TICK = 0.02
 
 
 class Build(building.TestCase):
@@ -103,11 +108,42 @@ int main(int argc, char** argv) {
         for tree in (self.traced, self.twin):
             self.assertEqual(0, self.world.run(["make", "-q"], cwd=tree).status)
 
+    def older_edit(self, name, content, time_ns):
+        """An edit that was made elsewhere, at a time between two builds, and that comes with its time."""
+        self.put(name, content)
+        self.each(lambda tree: os.utime(os.path.join(tree, name), ns=(time_ns, time_ns)))
+
+    def test_a_product_that_nothing_concerns_keeps_its_time(self):
+        """As new as the others, it would seem newer than an edit that was made before them, and stay as it is."""
+        self.put("Makefile", "all: p q both\np: s\n\tcat s > p\nq: t\n\tcat t > q\nboth: p q\n\tcat p q > both\n")
+        for number, lose in enumerate((lambda: self.touch("s"), lambda: self.remove("p"), lambda: self.remove("both"))):
+            self.put("s", f"s{number}\n")
+            self.put("t", "t\n")
+            self.each(lambda tree: subprocess.run(["rm", "-f", "p", "q", "both"], cwd=tree, check=True))
+            self.build(MAKE)
+            time.sleep(TICK)
+            before = time.time_ns()
+            time.sleep(TICK)
+            lose()
+            again = self.build(MAKE)
+            self.assertTrue(again.nothing_ran(), f"{number}\n{again}")
+            for tree in (self.traced, self.twin):
+                self.assertEqual(0, self.world.run(["make", "-q"], cwd=tree).status)
+            self.older_edit("t", f"t{number}\n", before)
+            self.build(MAKE)
+
     def test_a_dangling_link_that_could_not_be_opened_comes_to_rest(self):
         self.each(lambda tree: os.symlink("nowhere", os.path.join(tree, "link")))
         command = ["/bin/grep", "x", "link"]
         self.build(command)
         self.assertTrue(self.build(command).nothing_ran())
+
+    def test_a_copy_is_not_made_again(self):
+        """`cp` opens where it copies to, to see whether that is a directory: had there been a file, it would not read it."""
+        self.put("Makefile", "out: in\n\tcp in out\n")
+        self.put("in", "x\n")
+        self.build(MAKE)
+        self.assertTrue(self.build(MAKE).nothing_ran())
 
     def test_a_copy_through_a_link_comes_to_rest(self):
         self.put("in", "x\n")

@@ -51,6 +51,11 @@ class Holding {
     const auto mismatch = Present(store_.get(), &absent_).MismatchAmong(record_, suspects);
     return mismatch.has_value() ? mismatch->reason : v1::Decision::REASON_NONE;
   }
+  std::vector<bool> MadeAnew() {
+    Present present(store_.get(), &absent_);
+    REQUIRE_FALSE(present.FirstMismatch(record_, /*whole=*/false, {}).has_value());
+    return present.MadeAnew(record_, IndexEffects(record_));
+  }
   const v1::ActionRecord& record() const { return record_; }
   DiskStore* store() const { return store_.get(); }
 
@@ -256,6 +261,33 @@ TEST_CASE("Of suspects it is said what does not hold, if they count") {
   world.files().Write("a", "two");
   CHECK(world.MismatchAmong(suspects) == v1::Decision::REASON_EDITED);
   CHECK(world.MismatchAmong({world.Path("b")}) == v1::Decision::REASON_NONE);
+}
+
+TEST_CASE("What is gone, or made from what was touched or is gone, is made anew; what is not, is not") {
+  Holding holding;
+  for (const char* name : {"s", "t", "p", "q", "both", "other"}) holding.files().Write(name, name);
+  for (const char* name : {"s", "t"}) {
+    v1::Observation* const look = holding.Observe(name);
+    look->set_status(true);
+    look->set_content(true);
+  }
+  holding.Make("p")->add_from_observations(0);
+  holding.Make("q")->add_from_observations(1);
+  v1::Effect* const both = holding.Make("both");
+  both->add_from_effects(0);
+  both->add_from_effects(1);
+  holding.Make("other")->add_from_effects(77);  // A damaged record.
+  using Anew = std::vector<bool>;
+  CHECK(holding.MadeAnew() == Anew{false, false, false, false});
+  std::filesystem::remove(holding.Path("q"));
+  CHECK(holding.MadeAnew() == Anew{false, true, true, false});
+  holding.files().Write("q", "q");
+  std::filesystem::remove(holding.Path("both"));
+  CHECK(holding.MadeAnew() == Anew{false, false, true, false});
+  holding.files().Write("both", "both");
+  const timespec times[2] = {{1000, 0}, {1000, 0}};
+  REQUIRE(utimensat(AT_FDCWD, holding.Path("s").c_str(), times, 0) == 0);
+  CHECK(holding.MadeAnew() == Anew{true, false, true, false});
 }
 
 TEST_CASE("A product with another mode is not as it was left, nor a directory of its own with something else in it") {

@@ -31,9 +31,10 @@ class Restoring {
     *effect->mutable_digest() = ToProto(*store_->PutBytes(content));
     return effect;
   }
-  absl::Status Do(Untouched untouched = Untouched::kKeepTimes) {
+  absl::Status Do(bool renewed = false) {
     changed_ = false;
-    return Restore(record_, untouched, store_.get(), &changed_);
+    return Restore(record_, std::vector<bool>(static_cast<size_t>(record_.effects_size()), renewed), store_.get(),
+                   &changed_);
   }
   bool changed() const { return changed_; }
   void Damage(const v1::Effect& effect) {
@@ -128,9 +129,9 @@ TEST_CASE("What is in its final state is left alone, or gets the time of now") {
   const timespec times[2] = {{1000, 0}, {1000, 0}};
   REQUIRE(utimensat(AT_FDCWD, path.c_str(), times, 0) == 0);
   world.AddFile("file", "content");
-  REQUIRE(world.Do(Untouched::kKeepTimes).ok());
+  REQUIRE(world.Do(/*renewed=*/false).ok());
   CHECK(StampOf(path).mtime_ns == 1000 * int64_t{1'000'000'000});
-  REQUIRE(world.Do(Untouched::kNewTimes).ok());
+  REQUIRE(world.Do(/*renewed=*/true).ok());
   CHECK(StampOf(path).mtime_ns != 1000 * int64_t{1'000'000'000});
 }
 
