@@ -11,10 +11,18 @@
 
 namespace ocpwatch {
 
+namespace {
+
+// A file that each of many commands adds to would otherwise be made from more and more.
+constexpr size_t kMaxMadeFrom = 1000;
+
+}  // namespace
+
 void BuildRecorder::Impl::AddMadeFrom(Scope* asker, PathId path, std::shared_ptr<const std::vector<PathId>> from) {
   const auto known = asker->changed.find(path);
   if (known == asker->changed.end()) return;
   if (const auto& before = known->second.made_from; before != nullptr && before != from) {
+    if (before->size() > kMaxMadeFrom) return;
     // One after the other: `ar`, then `ranlib`. Or one below the other: gcc looks for what it has `as` make, too.
     auto both = std::make_shared<std::vector<PathId>>(*before);
     both->insert(both->end(), from->begin(), from->end());
