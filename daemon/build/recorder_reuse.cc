@@ -45,7 +45,7 @@ std::optional<Mismatch> BuildRecorder::Impl::UsedByOthers(const v1::ActionRecord
 absl::Status BuildRecorder::Impl::PutBack(const v1::ActionRecord& record, const std::vector<bool>& renewed,
                                           bool* changed) {
   for (const v1::Effect& effect : record.effects()) intents_.Begin(session_, effect.path());
-  const absl::Status status = Restore(record, renewed, &store_, changed);
+  absl::Status status = Restore(record, renewed, &store_, changed);
   for (const v1::Effect& effect : record.effects()) intents_.End(session_, effect.path());
   return status;
 }

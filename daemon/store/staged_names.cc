@@ -46,7 +46,7 @@ absl::Status StagedNames::Open(const std::string& path, FileSystem* disk) {
   disk_ = disk;
   if (const UniqueFd before(open(path.c_str(), O_RDONLY | O_CLOEXEC)); before.valid()) {
     std::string list;
-    const absl::Status read = ReadParts(before.get(), [&](std::string_view part) {
+    absl::Status read = ReadParts(before.get(), [&](std::string_view part) {
       list.append(part);
       return absl::OkStatus();
     });
