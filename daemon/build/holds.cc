@@ -211,6 +211,15 @@ bool Present::IsFinal(const v1::Effect& effect, const EffectsByPath& all) {
   return state.type != v1::FILE_REGULAR || DigestNow(path, state) == FromProto(effect.digest());
 }
 
+std::optional<Mismatch> Present::TouchedUnread(const EffectsByPath& all) {
+  for (const v1::Observation* observation : touched_) {
+    const std::string& path = observation->path();
+    if (observation->content() || all.contains(path) || all.contains(Real(path))) continue;
+    return Mismatch{v1::Decision::REASON_STATUS, path, "has another time"};
+  }
+  return std::nullopt;
+}
+
 std::vector<bool> Present::MadeAnew(const v1::ActionRecord& record, const EffectsByPath& all) {
   std::vector<bool> touched(static_cast<size_t>(record.observations_size()));
   for (int i = 0; i < record.observations_size(); ++i) {

@@ -55,6 +55,10 @@ class Present {
 
   // At the last FirstMismatch something had another time, and the content that was known.
   bool touched() const { return !touched_.empty(); }
+  // The first of these that the action only looked at, and did not make. Whoever goes by times may do something else
+  // then, and nothing in the record tells what that comes to: a make that had nothing to do would run the recipe, which
+  // may fail.
+  std::optional<Mismatch> TouchedUnread(const EffectsByPath& all);
   // Of that record, of which all holds and whose products may be there: which of its effects would be made anew, by
   // their place. Those that are gone, and those that are made from something that is made anew or was touched: as far
   // as is known, for with a newer time than it has a right to a product hides an edit that was made before.

@@ -108,6 +108,18 @@ int main(int argc, char** argv) {
         for tree in (self.traced, self.twin):
             self.assertEqual(0, self.world.run(["make", "-q"], cwd=tree).status)
 
+    def test_a_touch_runs_again_what_had_failed_and_left_its_product(self):
+        """make takes what is there for made, until it is older than what it is made from."""
+        self.put("Makefile", "X := $(shell uname)\nreport: s\n\tcat s > report; exit 3\n")
+        self.put("s", "x\n")
+        self.build(MAKE)
+        for _ in range(3):
+            self.build(MAKE)
+        self.assertTrue(self.build(MAKE).nothing_ran())
+        time.sleep(TICK)
+        self.touch("s")
+        self.assertEqual(2, self.build(MAKE).result.status)
+
     def older_edit(self, name, content, time_ns):
         """An edit that was made elsewhere, at a time between two builds, and that comes with its time."""
         self.put(name, content)
