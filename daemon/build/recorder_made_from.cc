@@ -61,12 +61,16 @@ void BuildRecorder::Impl::TakeMadeFrom(Scope* asker, const v1::ActionRecord& rec
   }
   for (const v1::Effect& effect : record.effects()) {
     auto from = std::make_shared<std::vector<PathId>>();
-    for (const uint32_t place : effect.from_observations()) {
-      from->push_back(trace->Intern(record.observations(static_cast<int>(place)).path()));
-    }
-    for (const uint32_t place : effect.from_effects()) {
-      from->push_back(trace->Intern(record.effects(static_cast<int>(place)).path()));
-    }
+    // Of a damaged record the places may be anywhere.
+    const auto take = [&](const auto& parts, const auto& places) {
+      for (const uint32_t place : places) {
+        if (place < static_cast<uint32_t>(parts.size())) {
+          from->push_back(trace->Intern(parts[static_cast<int>(place)].path()));
+        }
+      }
+    };
+    take(record.observations(), effect.from_observations());
+    take(record.effects(), effect.from_effects());
     const PathId path = trace->Intern(effect.path());
     if (!from->empty()) AddMadeFrom(asker, path, std::move(from));
     if (asker->looked.contains(path)) AddMadeFrom(asker, path, read);

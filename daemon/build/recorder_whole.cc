@@ -79,7 +79,8 @@ std::shared_ptr<const StoredAction> BuildRecorder::Impl::TryWhole(Decisions* dec
     whole = record.exit_status() == 0 && !effects.empty() && is_there;
     // Where it would have begun as it did, it would have made all that it made.
     const std::vector<bool> renewed =
-        as_left ? present->MadeAnew(record, all) : std::vector<bool>(all.size(), present->touched() || !is_there);
+        as_left ? present->MadeAnew(record, all)
+                : std::vector<bool>(static_cast<size_t>(effects.size()), present->touched() || !is_there);
     bool changed = false;
     if (PutBack(record, renewed, &changed).ok()) return std::nullopt;
     present.emplace(&store_, &absent_);  // Something may have been put back.
