@@ -211,13 +211,31 @@ bool Present::IsFinal(const v1::Effect& effect, const EffectsByPath& all) {
   return state.type != v1::FILE_REGULAR || DigestNow(path, state) == FromProto(effect.digest());
 }
 
-std::optional<Mismatch> Present::TouchedUnread(const EffectsByPath& all) {
-  for (const v1::Observation* observation : touched_) {
-    const std::string& path = observation->path();
-    if (observation->content() || all.contains(path) || all.contains(Real(path))) continue;
-    return Mismatch{v1::Decision::REASON_STATUS, path, "has another time"};
-  }
-  return std::nullopt;
+std::optional<Mismatch> Present::TouchedUnread(const v1::ActionRecord& record, const EffectsByPath& all) {
+  if (touched_.empty()) return std::nullopt;
+  const auto is_unread = [&](const v1::Observation& look) {
+    const std::string& path = look.path();
+    return look.status() && !look.content() && look.type() == v1::FILE_REGULAR && !all.contains(path) &&
+           !all.contains(Real(path));
+  };
+  const auto& looks = record.observations();
+  const auto unread =
+      std::find_if(touched_.begin(), touched_.end(), [&](const auto* look) { return is_unread(*look); });
+  const bool is_make = std::any_of(record.effects().begin(), record.effects().end(),
+                                   [](const v1::Effect& effect) { return effect.asked(); });
+  // Compilers look at tools and libraries of the system that they do not read.
+  const auto is_source = [&](const v1::Observation& look) {
+    return look.path().starts_with(absl::StrCat(record.key().cwd(), "/")) ||
+           std::any_of(touched_.begin(), touched_.end(), [&](const v1::Observation* touched) {
+             return DirectoryOf(touched->path()) == DirectoryOf(look.path());
+           });
+  };
+  const bool in_part = is_make && std::any_of(looks.begin(), looks.end(), [&](const v1::Observation& look) {
+                         return is_unread(look) && is_source(look);
+                       });
+  if (unread == touched_.end() && !in_part) return std::nullopt;
+  const v1::Observation& look = unread != touched_.end() ? **unread : *touched_.front();
+  return Mismatch{v1::Decision::REASON_STATUS, look.path(), "has another time"};
 }
 
 std::vector<bool> Present::MadeAnew(const v1::ActionRecord& record, const EffectsByPath& all) {

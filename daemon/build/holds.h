@@ -55,10 +55,10 @@ class Present {
 
   // At the last FirstMismatch something had another time, and the content that was known.
   bool touched() const { return !touched_.empty(); }
-  // The first of these that the action only looked at, and did not make. Whoever goes by times may do something else
-  // then, and nothing in the record tells what that comes to: a make that had nothing to do would run the recipe, which
-  // may fail.
-  std::optional<Mismatch> TouchedUnread(const EffectsByPath& all);
+  // One of these, where nothing in `record` tells what comes of it for who goes by times. The action only looked at it
+  // and did not make it: a make that had nothing to do would run the recipe, which may fail. Or it is a make that has
+  // made a part only: of what it left alone it is not known what that is made from. `all`: the effects of `record`.
+  std::optional<Mismatch> TouchedUnread(const v1::ActionRecord& record, const EffectsByPath& all);
   // Of that record, of which all holds and whose products may be there: which of its effects would be made anew, by
   // their place. Those that are gone, and those that are made from something that is made anew or was touched: as far
   // as is known, for with a newer time than it has a right to a product hides an edit that was made before.

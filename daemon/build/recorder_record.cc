@@ -26,6 +26,11 @@ bool IsRewrittenThroughLink(const Scope& scope, PathId path, const Seen& seen, c
                      [&](const auto& change) { return change.second.whole && trace.Path(change.first) == real; });
 }
 
+// Nobody has made or removed anything in it since it was looked at.
+bool IsStill(const std::string& directory, const Seen& seen) {
+  return StateOf(directory, /*nofollow=*/false).stamp.mtime_ns == seen.stamp.mtime_ns;
+}
+
 }  // namespace
 
 void BuildRecorder::Impl::AddObservations(Scope* scope, const Trace& trace, v1::ActionRecord* record) {
@@ -46,6 +51,9 @@ void BuildRecorder::Impl::AddObservations(Scope* scope, const Trace& trace, v1::
   if (record->exit_status() != 0) {
     for (const auto& [path, change] : scope->changed) filled.insert(DirectoryOf(trace.Path(path)));
   }
+  // A make that found nothing to do would try again what had failed and left its product, were a prerequisite of it
+  // newer. That may be a directory.
+  const bool idle = scope->parent == nullptr && record->exit_status() == 0 && record->effects().empty();
   for (const auto& [key, value] : seen) {
     const PathId id = static_cast<PathId>(key >> 1);
     const std::string& path = trace.Path(id);
@@ -99,7 +107,8 @@ void BuildRecorder::Impl::AddObservations(Scope* scope, const Trace& trace, v1::
     const bool of_leaf = regular && (value->weight & (scope->commands == 1 ? kTimes | kTimesBelow : kTimesBelow)) != 0;
     const bool remade =
         !halfway && (changed ? change->second.whole : of_leaf && IsRewrittenThroughLink(*scope, id, *value, trace));
-    observation.set_times(!remade && (of_leaf || (halfway && !own_time && (value->weight & kTimes) != 0)));
+    const bool of_idle = idle && value->type == v1::FILE_DIRECTORY && observation.status() && IsStill(path, *value);
+    observation.set_times(!remade && (of_leaf || of_idle || (halfway && !own_time && (value->weight & kTimes) != 0)));
     if (observation.times()) observation.set_mtime_ns(value->stamp.mtime_ns);
     if (value->type != v1::FILE_REGULAR) continue;
     observation.set_content((value->weight & kContent) != 0);

@@ -78,8 +78,9 @@ class TestCase(harness.TestCase):
     def touch(self, *names):
         self.each(lambda directory: [os.utime(os.path.join(directory, name)) for name in names])
 
-    def build(self, argv, hazards=False, **options):
-        """Builds both and compares; the Built. `hazards`: commands that get in each other's way may be told of."""
+    def build(self, argv, hazards=False, at_once=False, **options):
+        """Builds both and compares; the Built. `hazards`: commands that get in each other's way may be told of. `at_once`:
+        some may complain at the same time, and the words of the one come between those of the other."""
         expected = self.world.run(argv, cwd=self.twin, **options)
         name = self.world.new_name()
         got = self.world.run([harness.CLI, "build", "--name", name, "--", *argv], cwd=self.traced, **options)
@@ -93,7 +94,8 @@ class TestCase(harness.TestCase):
             self.assertEqual(expected.stdout.replace(twin, traced), got.stdout, built)
             told = b"ocp-watch: " + traced
             lines = [line for line in got.stderr.splitlines(True) if not (hazards and line.startswith(told))]
-            self.assertEqual(expected.stderr.replace(twin, traced), b"".join(lines), built)
+            order = sorted if at_once else bytes
+            self.assertEqual(order(expected.stderr.replace(twin, traced)), order(b"".join(lines)), built)
         self.assertFalse(self.differences(), built)
         return built
 

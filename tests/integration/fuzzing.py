@@ -215,8 +215,7 @@ class Project:
         self.world.each(edit)
 
     def touch(self):
-        # The time alone of a directory is no input.
-        names = [name for name in SOURCES if os.path.isfile(os.path.join(self.world.traced, name))]
+        names = [name for name in SOURCES if os.path.exists(os.path.join(self.world.traced, name))]
         if self.random.random() < 0.5:
             names = names[:1]
         self.world.touch(*names)
@@ -366,7 +365,7 @@ class Project:
         self.world.each(lambda directory: self.drop(os.path.join(directory, name)))
         self.world.each(lambda directory: os.symlink(os.path.relpath(target, os.path.dirname(name)),
                                                      os.path.join(directory, name)))
-        if os.path.isfile(os.path.join(self.world.traced, name)):
+        if os.path.exists(os.path.join(self.world.traced, name)):
             self.world.touch(name)  # It is that file's time that make looks at.
         return name, target
 

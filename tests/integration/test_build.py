@@ -120,6 +120,31 @@ int main(int argc, char** argv) {
         self.touch("s")
         self.assertEqual(2, self.build(MAKE).result.status)
 
+    def test_a_touched_directory_runs_again_what_had_failed_and_left_its_product(self):
+        self.put("Makefile", "X := $(shell uname)\nreport: d\n\tls d > report; exit 3\n")
+        self.put("d/s", "x\n")
+        for _ in range(4):
+            self.build(MAKE)
+        self.assertTrue(self.build(MAKE).nothing_ran())
+        time.sleep(TICK)
+        self.touch("d")
+        self.assertEqual(2, self.build(MAKE).result.status)
+
+    def test_a_touch_runs_again_what_had_failed_and_what_a_later_make_did_not_make(self):
+        """The later one made p from s, and left alone the report that another had left, which is made from s too."""
+        self.put("Makefile", "all: report p\nreport: s t\n\tcat s t > report; exit 3\np: s u\n\tcat s u > p\n")
+        for name in "stu":
+            self.put(name, f"{name}\n")
+        self.build(MAKE)
+        self.build(MAKE)
+        time.sleep(TICK)
+        self.put("u", "edited\n")
+        self.build(MAKE)
+        self.assertTrue(self.build(MAKE).nothing_ran())
+        time.sleep(TICK)
+        self.touch("s")
+        self.assertEqual(2, self.build(MAKE).result.status)
+
     def older_edit(self, name, content, time_ns):
         """An edit that was made elsewhere, at a time between two builds, and that comes with its time."""
         self.put(name, content)

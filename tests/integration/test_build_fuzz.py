@@ -47,24 +47,25 @@ class Fuzz(building.TestCase):
                 for _ in range(project.random.choice([0, 1, 1, 1, 2, 4])):
                     project.step()
             argv, environment = project.command()
+            text = project.makefile if project.uses_make else project.script
+            options = {"at_once": " | " in text, "env": {**self.world.env, **environment}}
             project.history.append(f"build {number}: {environment['WORD']} {' '.join(argv)}")
             try:
-                self.build(argv, env={**self.world.env, **environment})
+                self.build(argv, **options)
                 if project.random.random() < 0.15:
-                    self.settles(project, argv, environment)
+                    self.settles(project, argv, options)
             except AssertionError as error:
-                text = project.makefile if project.uses_make else project.script
                 raise AssertionError(f"step {number}\n{text}\n" + "\n".join(project.history) + f"\n{error}") from None
 
-    def settles(self, project, argv, environment):
+    def settles(self, project, argv, options):
         project.history.append("the same, until it is quiet")
-        built = self.build(argv, env={**self.world.env, **environment})
+        built = self.build(argv, **options)
         # Where a recipe fails make leaves what it half made, takes it for made the next time, and gets one rule further.
         for _ in range(MAX_RULES if built.result.status != 0 else 1):
-            built = self.build(argv, env={**self.world.env, **environment})
+            built = self.build(argv, **options)
         if built.rows and built.rows[0].get("reason", "").endswith("is not there any more"):
             # What a recipe that had failed had left was used up by the one that succeeded.
-            built = self.build(argv, env={**self.world.env, **environment})
+            built = self.build(argv, **options)
         text = "" if project.uses_make else project.script
         if any(word in text for word in RESTLESS) or any(row.get("kept") for row in built.rows):
             return
