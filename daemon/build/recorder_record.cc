@@ -52,7 +52,8 @@ void BuildRecorder::Impl::AddObservations(Scope* scope, const Trace& trace, v1::
     for (const auto& [path, change] : scope->changed) filled.insert(DirectoryOf(trace.Path(path)));
   }
   // A make that found nothing to do would try again what had failed and left its product, were a prerequisite of it
-  // newer. That may be a directory.
+  // newer. That may be a directory; not the one that it works in, nor those above: a shell looks at these to find its
+  // name, and everybody makes files there.
   const bool idle = scope->parent == nullptr && record->exit_status() == 0 && record->effects().empty();
   for (const auto& [key, value] : seen) {
     const PathId id = static_cast<PathId>(key >> 1);
@@ -107,7 +108,8 @@ void BuildRecorder::Impl::AddObservations(Scope* scope, const Trace& trace, v1::
     const bool of_leaf = regular && (value->weight & (scope->commands == 1 ? kTimes | kTimesBelow : kTimesBelow)) != 0;
     const bool remade =
         !halfway && (changed ? change->second.whole : of_leaf && IsRewrittenThroughLink(*scope, id, *value, trace));
-    const bool of_idle = idle && value->type == v1::FILE_DIRECTORY && observation.status() && IsStill(path, *value);
+    const bool of_idle = idle && value->type == v1::FILE_DIRECTORY && observation.status() &&
+                         path.starts_with(absl::StrCat(scope->start.key.cwd(), "/")) && IsStill(path, *value);
     observation.set_times(!remade && (of_leaf || of_idle || (halfway && !own_time && (value->weight & kTimes) != 0)));
     if (observation.times()) observation.set_mtime_ns(value->stamp.mtime_ns);
     if (value->type != v1::FILE_REGULAR) continue;

@@ -130,6 +130,16 @@ int main(int argc, char** argv) {
         self.touch("d")
         self.assertEqual(2, self.build(MAKE).result.status)
 
+    def test_a_script_that_leaves_nothing_does_not_run_again_for_a_file_beside_what_it_reads(self):
+        """Shells look at the directory that they are started in, and others at those above."""
+        self.put("s", "x\n")
+        script = ["/bin/sh", "-c", "cd .; cat s; /bin/true; cat s"]
+        self.build(script)
+        self.assertTrue(self.build(script).nothing_ran())
+        time.sleep(TICK)
+        self.put("other", "y\n")
+        self.assertTrue(self.build(script).nothing_ran())
+
     def test_a_touch_runs_again_what_had_failed_and_what_a_later_make_did_not_make(self):
         """The later one made p from s, and left alone the report that another had left, which is made from s too."""
         self.put("Makefile", "all: report p\nreport: s t\n\tcat s t > report; exit 3\np: s u\n\tcat s u > p\n")
