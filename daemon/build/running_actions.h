@@ -44,7 +44,7 @@ class RunningActions {
   // Who runs an action: `owner` is its session, by whatever address.
   struct Runner {
     const void* owner = nullptr;
-    int32_t pid = 0;
+    int32_t pid = 0;  // 0: not known yet.
   };
 
   // The action is about to be run. Not held if somebody runs it already.

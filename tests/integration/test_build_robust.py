@@ -22,6 +22,7 @@ import harness
 KILLS = int(os.environ.get("OCPWATCH_KILLS", "6" if harness.SANITIZED else "15"))
 FAULT_STRIDE = int(os.environ.get("OCPWATCH_FAULT_STRIDE", "23"))
 SESSIONS = 10
+STOPPED = "sleep 1"
 SOURCES = ["a", "b", "c", "d"]
 
 MAKEFILE = """\
@@ -238,26 +239,47 @@ class Robust(building.TestCase):
         self.assertEqual(sorted(set(ran)), sorted(ran), building.Built(None, rows))
         self.assertFalse(self.differences())
 
+    @contextlib.contextmanager
+    def build_with_stopped_command(self, find):
+        """A build whose command has been stopped as soon as `find` has found it among the processes."""
+        self.put("Makefile", f"out:\n\t{STOPPED}; echo $@ > $@\n")
+        self.world.run(["make", "-s"], cwd=self.twin)
+        stopped = self.start_build(self.traced)
+        pid = find(stopped)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield stopped
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        self.assertEqual(0, stopped.wait(timeout=60))
+        self.assertFalse(self.differences())
+
     @harness.needs("make")
     def test_nobody_waits_for_a_stopped_command(self):
         """Ctrl-Z in one terminal does not hold up the build in another."""
-        self.put("Makefile", "out:\n\tsleep 1; echo $@ > $@\n")
-        self.world.run(["make", "-s"], cwd=self.twin)
-
         def runs():
-            return [pid for pid, argv in self.world.processes() if argv[1:3] == [b"-c", b"sleep 1; echo out > out"]]
+            return [pid for pid, argv in self.world.processes() if argv[1:3] == [b"-c", f"{STOPPED}; echo out > out".encode()]]
 
-        stopped = self.start_build(self.traced)
-        harness.wait_until(runs)
-        pids = runs()
-        os.kill(pids[0], signal.SIGSTOP)
-        try:
+        with self.build_with_stopped_command(lambda _: harness.wait_until(runs)[0]) as stopped:
             self.assertEqual(0, self.start_build(self.traced).wait(timeout=40))
             self.assertIsNone(stopped.poll())
-        finally:
-            os.kill(pids[0], signal.SIGCONT)
-        self.assertEqual(0, stopped.wait(timeout=60))
-        self.assertFalse(self.differences())
+
+    @harness.needs("make")
+    def test_nobody_waits_for_a_command_that_was_stopped_as_it_began(self):
+        """Before it has said which process it is: some of them are met then."""
+        def first_seen(build):
+            while build.poll() is None:
+                for pid in [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) > build.pid]:
+                    with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
+                        if f"\0-c\0{STOPPED}; ".encode() in file.read():
+                            return pid
+            raise AssertionError("it has ended, and the command was not seen")
+
+        for _ in range(1 if harness.SANITIZED else 3):
+            with self.build_with_stopped_command(first_seen):
+                self.assertEqual(0, self.start_build(self.traced).wait(timeout=40))
+            self.each(lambda tree: os.unlink(os.path.join(tree, "out")))
+            self.world.cli("clear", "--yes")
 
     def test_what_another_session_writes_meanwhile_is_not_kept(self):
         """A command's file is overwritten by another session before the command ends: what is there then is not its own."""
