@@ -16,7 +16,7 @@
 namespace ocpwatch {
 
 // Raised whenever the meaning of a record changes: older ones never match.
-inline constexpr uint32_t kActionVersion = 6;
+inline constexpr uint32_t kActionVersion = 7;
 
 class IgnoredEnvironment {
  public:

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "daemon/build/ages.h"
 
 namespace ocpwatch {
 
@@ -271,6 +272,7 @@ std::optional<Mismatch> Present::FirstMismatch(const v1::ActionRecord& record, b
   const absl::flat_hash_set<std::string> own = whole ? OwnPaths(record) : absl::flat_hash_set<std::string>();
   const EffectsByPath effects = whole ? IndexEffects(record) : EffectsByPath();
   touched_.clear();
+  std::vector<Dated> dated;
   for (const v1::Observation& observation : record.observations()) {
     if (whole && IsOnlyALook(observation)) {
       const auto effect = effects.find(observation.path());
@@ -284,7 +286,12 @@ std::optional<Mismatch> Present::FirstMismatch(const v1::ActionRecord& record, b
       continue;
     }
     if (std::optional<Mismatch> mismatch = Compare(observation, whole ? &own : nullptr)) return mismatch;
+    if (!observation.times() && !observation.age()) continue;
+    const FileState& state = State(observation.path(), observation.nofollow());
+    if (state.type != v1::FILE_REGULAR) continue;
+    dated.push_back({&observation, observation.mtime_ns(), state.stamp.mtime_ns});
   }
+  if (std::optional<Mismatch> mismatch = FirstOtherAge(std::move(dated), record)) return mismatch;
   if (whole) {
     // Nobody would have asked what became of these: so they stay what somebody has made of them since.
     absl::flat_hash_set<std::string_view> looked_at;

@@ -2,7 +2,7 @@
 //
 // The rules of DESIGN 7 (2), per observation: a content by its digest, absence by absence, a listing by names and
 // types, a status by type, mode, size and mtime or else by type, mode and content. A look at times alone counts only
-// where the record says so.
+// where the record says so: the time itself, or which of the files is older.
 #ifndef OCPWATCH_DAEMON_BUILD_HOLDS_H_
 #define OCPWATCH_DAEMON_BUILD_HOLDS_H_
 

@@ -98,8 +98,8 @@ void BuildRecorder::Impl::End(Scope* scope, FollowedModel model, Decisions* deci
 }
 
 bool TellsTimes(std::string_view executable) {
-  constexpr std::string_view kPrograms[] = {"[",  "bsdtar", "cp",    "cpio", "date", "find", "gzip",
-                                            "ls", "pigz",   "rsync", "stat", "tar",  "test", "zip"};
+  constexpr std::string_view kPrograms[] = {"[",  "bsdtar", "cp",    "cpio", "date", "find", "gzip",  "ls",
+                                            "mv", "pigz",   "rsync", "stat", "tar",  "test", "unzip", "zip"};
   const std::string_view name = executable.substr(executable.rfind('/') + 1);
   return std::find(std::begin(kPrograms), std::end(kPrograms), name) != std::end(kPrograms);
 }

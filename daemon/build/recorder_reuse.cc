@@ -183,8 +183,7 @@ BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, uint32_t
     if (observation.content()) seen.weight |= kContent;
     if (observation.status()) seen.weight |= kStatus;
     if (observation.mode_counts()) seen.weight |= kMode;
-    if (observation.times()) seen.weight |= kTimes;
-    if (observation.times() && carries) seen.weight |= kTimesBelow;
+    if (observation.times() || observation.age()) seen.weight |= carries ? kTimes | kTimesBelow : kTimes;
     if (state.type == v1::FILE_REGULAR) {
       seen.version = VersionOf(trace.Intern(observation.path()), state.stamp, trace);
       if (!seen.version->digest.has_value() && observation.content()) {

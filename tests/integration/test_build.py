@@ -192,6 +192,34 @@ int main(int argc, char** argv) {
         self.build(MAKE)
         self.assertTrue(self.build(MAKE).nothing_ran())
 
+    def test_what_was_replaced_because_it_was_older_is_left_where_it_is_newer(self):
+        """Of what is replaced whole the time counts as that of an older file, or a newer one."""
+        self.each(lambda tree: os.symlink("out", os.path.join(tree, "link")))
+        for number, command in enumerate(("cp -u in out", "cp -u in link", "cp -p in t; mv -u t out; rm -f t")):
+            self.put("out", "old\n")
+            time.sleep(TICK)
+            self.put("in", f"new {number}\n")
+            for script in (f"{command}; cat out", f"{command}; read n < out; echo $n"):
+                self.assertEqual(f"new {number}\n".encode(), self.sh(script).result.stdout, script)
+                time.sleep(TICK)
+                self.put("out", "old\n")
+                self.assertEqual(b"old\n", self.sh(script).result.stdout, script)
+                time.sleep(TICK)
+                self.put("in", f"new {number}\n")
+                self.sh(script)
+                self.sh(script)
+                self.assertTrue(self.sh(script).nothing_ran(), script)
+
+    def test_what_an_archive_replaced_because_it_was_older_is_left_where_it_is_newer(self):
+        self.put("x", "new\n")
+        self.each(lambda tree: os.utime(os.path.join(tree, "x"), (2000, 2000)))
+        self.each(lambda tree: subprocess.run(["tar", "--sort=name", "--owner=0", "--group=0", "-cf", "a.tar", "x"], cwd=tree, check=True))
+        script = "tar -x --keep-newer-files -f a.tar 2> /dev/null; cat x"
+        for seconds, expected in ((1000, "new"), (3000, "old"), (1500, "new"), (2500, "old")):
+            self.put("x", "old\n")
+            self.each(lambda tree, time=seconds: os.utime(os.path.join(tree, "x"), (time, time)))
+            self.assertEqual(f"{expected}\n".encode(), self.sh(script).result.stdout)
+
     def test_a_copy_through_a_link_comes_to_rest(self):
         self.put("in", "x\n")
         self.put("kept", "old\n")

@@ -126,6 +126,55 @@ TEST_CASE("A time that was looked up counts for files and directories") {
   CHECK(other.Mismatch() == v1::Decision::REASON_STATUS);
 }
 
+TEST_CASE("An age holds while the file is as much older or newer than the others whose times count") {
+  Holding world;
+  const std::string older = world.files().Write("older", "one");
+  const std::string newer = world.files().Write("newer", "two");
+  const std::string beside = world.files().Write("beside", "three");
+  SetTime(older, 1000);
+  SetTime(newer, 2000);
+  world.Observe("older")->set_age(true);
+  world.Observe("beside");
+  CHECK(world.Mismatch() == v1::Decision::REASON_NONE);
+  world.Observe("newer")->set_times(true);
+  SetTime(older, 1999);
+  SetTime(beside, 1);
+  CHECK(world.Mismatch() == v1::Decision::REASON_NONE);
+  SetTime(older, 2000);
+  CHECK(world.Mismatch() == v1::Decision::REASON_STATUS);
+  SetTime(older, 2001);
+  CHECK(world.Mismatch() == v1::Decision::REASON_STATUS);
+}
+
+TEST_CASE("Files of which only the ages count may all become newer") {
+  Holding world;
+  const std::string older = world.files().Write("older", "one");
+  const std::string newer = world.files().Write("newer", "two");
+  SetTime(older, 1000);
+  SetTime(newer, 2000);
+  world.Observe("newer")->set_age(true);
+  world.Observe("older")->set_age(true);
+  SetTime(newer, 4000);
+  SetTime(older, 3000);
+  CHECK(world.Mismatch() == v1::Decision::REASON_NONE);
+  SetTime(older, 5000);
+  CHECK(world.Mismatch() == v1::Decision::REASON_STATUS);
+}
+
+TEST_CASE("An age counts beside the time that the file was given") {
+  Holding world;
+  const std::string path = world.files().Write("a", "one");
+  SetTime(path, 1000);
+  world.Observe("a")->set_age(true);
+  v1::Effect* const effect = world.Make("a");
+  effect->set_times_set(true);
+  effect->set_mtime_ns(int64_t{2000} * 1000 * 1000 * 1000);
+  SetTime(path, 1500);
+  CHECK(world.Mismatch() == v1::Decision::REASON_NONE);
+  SetTime(path, 3000);
+  CHECK(world.Mismatch() == v1::Decision::REASON_STATUS);
+}
+
 TEST_CASE("What was absent must be absent, unless it was to be replaced by whatever is there") {
   Holding world;
   v1::Observation* const observation = world.Observe("a");
