@@ -126,12 +126,18 @@ void BuildRecorder::Impl::BeforeChange(Scope* scope, v1::Op op, const v1::Before
     }
     return path;
   };
+  // "/dev/fd/3" is a descriptor of the caller's, and if it is looked up here one of the daemon's.
+  const Process* const caller = model.tracker.processes().Find(process);
+  const auto descriptor = before.path == kNoPath || caller == nullptr
+                              ? std::nullopt
+                              : DescriptorNamed(trace.Path(before.path), caller->pid);
   const auto look = [&](PathId path, bool nofollow, uint32_t weight, bool replaced) {
     return path == kNoPath ? FileState() : LookBefore(scope, path, nofollow, weight, replaced, process, trace);
   };
   switch (op) {
     case v1::OP_OPEN:
     case v1::OP_REOPEN: {
+      if (descriptor.has_value()) before.path = kNoPath;  // OnOpenedByDescriptor says what that means.
       if (before.path == kNoPath) break;
       const uint32_t flags = call.flags();
       const bool exclusive = (flags & O_CREAT) != 0 && (flags & O_EXCL) != 0;
@@ -144,8 +150,7 @@ void BuildRecorder::Impl::BeforeChange(Scope* scope, v1::Op op, const v1::Before
         NoteAddition(scope, before.path, &trace);
       }
       if (by_any_means && before.state.type == v1::FILE_REGULAR) {
-        const Process* const opener = model.tracker.processes().Find(process);
-        const auto umask = opener == nullptr ? std::nullopt : UmaskOf(opener->pid);
+        const auto umask = caller == nullptr ? std::nullopt : UmaskOf(caller->pid);
         // fopen has no mode.
         if (umask.has_value()) before.made_mode = (call.mode() == 0 ? 0666 : call.mode() & 07777) & ~*umask;
       }
@@ -184,6 +189,10 @@ void BuildRecorder::Impl::BeforeChange(Scope* scope, v1::Op op, const v1::Before
       before.state2 = look(before.path2, /*nofollow=*/true, kExistence, false);
       break;
     default:  // What changes an existing file: its content or what is said of it stays in part.
+      if (descriptor.has_value()) {
+        const Descriptor* const opened = descriptor->own ? caller->descriptors.Find(descriptor->fd) : nullptr;
+        before.path = opened == nullptr ? kNoPath : opened->path;
+      }
       if (before.path == kNoPath) break;
       if ((call.flags() & AT_SYMLINK_NOFOLLOW) == 0) before.path = through_links(before.path);
       before.state = look(before.path, (call.flags() & AT_SYMLINK_NOFOLLOW) != 0, kContent | kMode, false);

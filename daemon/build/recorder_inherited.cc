@@ -110,8 +110,7 @@ void BuildRecorder::Impl::OnOpenedByDescriptor(Scope* scope, const v1::AfterCall
       return TaintUp(scope, v1::Decision::REASON_UNSEEN, "it opened a file for writing by its descriptor",
                      trace.Path(own->path));
     }
-    if (!writes) ObserveNow(scope, own->path, /*nofollow=*/false, kContent, trace);
-    return;
+    if (!writes) return ObserveNow(scope, own->path, /*nofollow=*/false, kContent, trace);
   }
   const auto& open = scope->start.open;
   const auto first =

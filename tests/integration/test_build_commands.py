@@ -445,6 +445,11 @@ TABLE = [
     ("by way of proc", "echo 1 > in; mkdir d; echo 2 > d/f",
      "cat /proc/self/cwd/in; cat /proc/$$/cwd/d/f; exec 3< d; cat /proc/self/fd/3/f; echo x > /proc/self/cwd/out; cat out",
      ["echo 11 > in", "echo 22 > d/f", "rm out"]),
+    ("written by the name of a descriptor", "echo 1 > in",
+     "for f in 3 4 5 6 7 8 9; do"
+     " eval \"exec $f> o$f; sh -c 'cat in > /dev/fd/$f'; sh -c 'chmod 700 /proc/self/fd/$f; cat in >> /proc/self/fd/$f'\";"
+     " done; cat o?; ls -l o? | cut -c1-10",
+     ["echo 2 > in", "rm o3", "chmod 600 o9", "echo 1 > o7"]),
     ("opened only to be named", "echo 1 > in",
      "python3 -c 'import os; f = os.open(\"in\", os.O_PATH); print(os.fstat(f).st_size); print(open(\"/proc/self/fd/%d\" % f).read())'",
      ["echo 2 > in", "echo 333 > in"]),
