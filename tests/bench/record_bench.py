@@ -1,4 +1,5 @@
-"""What recording costs, side by side with the untraced run, strace and bear: called by `scripts/bench record`.
+"""What recording costs, side by side with the untraced run, strace and bear: called by `scripts/bench record`. Beside them
+stands a preloaded library that does nothing: what that adds is the least that recording by one can cost on a machine.
 
 Each figure is a median over rounds; a round runs every tracer once, one after the other, so that whatever else the machine
 does hits all alike. Of the calls a round is some tens of milliseconds only: the speed of a machine drifts within seconds by
@@ -14,6 +15,7 @@ import time
 import bench
 
 MICRO = os.path.join(bench.BUILD, "tests/bench/microbench")
+EMPTY = os.path.join(bench.BUILD, "tests/bench/libempty_preload.so")
 
 # name -> (folder of build/sources, command, bar as a ratio)
 BUILDS = {
@@ -34,7 +36,8 @@ class Bench:
     def __init__(self, world, rounds):
         self.world = world
         self.rounds = rounds
-        self.tracers = {"untraced": [], "ocp-watch": [bench.CLI, "record", "--"]}
+        self.tracers = {"untraced": [], "ocp-watch": [bench.CLI, "record", "--"],
+                        "empty library": ["env", f"LD_PRELOAD={EMPTY}"]}
         if shutil.which("strace"):
             self.tracers["strace"] = ["strace", "-f", "--seccomp-bpf", "-e", "trace=%file,%process", "-o",
                                       os.path.join(world.home, "strace.log"), "--"]
