@@ -10,7 +10,7 @@ namespace {
 // For so many frames the target's mutex is held: a millisecond at the slowest sink that keeps up.
 constexpr size_t kBatch = 1024;
 constexpr int64_t kReapIntervalNs = 1'000'000'000;
-// Stop reads on while others write, but not for ever: 16 rings.
+// Stop reads on while others write, but not for ever: a million frames.
 constexpr int kMaxLastBatches = 1024;
 
 }  // namespace

@@ -42,7 +42,7 @@ namespace ocpwatch {
 inline constexpr int64_t kBusyGraceNs = 50'000'000;
 // How long a living writer may keep others out of a full ring. Less than kStallBoundNs, after which they would give up.
 inline constexpr int64_t kBusyBoundNs = kStallBoundNs / 2;
-// With nothing to read for so long, writers have to ring: a wake-up for each 4 ms of work, none in an idle session.
+// With nothing to read for so long, writers have to ring: a wake-up for each 20 ms of work, none in an idle session.
 inline constexpr int64_t kFallAsleepNs = 200'000'000;
 // Numbers of processes whose stream has ended; more than that no honest session has. Any further is damage each time.
 inline constexpr size_t kMaxEndedProcesses = size_t{64} * 1024;

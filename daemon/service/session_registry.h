@@ -30,7 +30,7 @@
 
 namespace ocpwatch {
 
-// Each running session has a ring of up to 4 MiB, a thread of its own and one of gRPC's. A fleet's agents on one
+// Each running session has a ring of 1 MiB, a thread of its own and one of gRPC's. A fleet's agents on one
 // machine are a few dozen.
 inline constexpr size_t kMaxRunningSessions = 256;
 

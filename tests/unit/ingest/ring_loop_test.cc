@@ -224,15 +224,16 @@ TEST_CASE("Stop delivers what was written before it, and steps over what is not 
   const uint32_t slow = RingTestWriter::TakeNumber(target.ring());
   RingTestWriter::Reservation taken;
   RingTestWriter(target.ring(), slow).Reserve(100, &taken);
-  for (int i = 0; i < 10'000; ++i) writer.Write(TestFrame(1, i));
+  // Less than the ring holds: nobody waits for room.
+  for (int i = 0; i < 4'000; ++i) writer.Write(TestFrame(1, i));
   CHECK_FALSE(loop.Flush(20'000'000));
   const int64_t begin = MonotonicNs();
   loop.Stop();
   CHECK(MonotonicNs() - begin < kSecondNs);
-  CHECK(target.count() == 10'000);
+  CHECK(target.count() == 4'000);
   REQUIRE(target.damage().size() == 1);
   CHECK(target.damage()[0].process == slow);
-  CHECK_FALSE(writer.Write(TestFrame(1, 10'000)));
+  CHECK_FALSE(writer.Write(TestFrame(1, 4'000)));
 }
 
 TEST_CASE("While somebody scribbles over words and indices the reader goes on, and afterwards all is well") {
