@@ -106,8 +106,9 @@ void BuildRecorder::Impl::AddObservations(Scope* scope, const Trace& trace, v1::
     const bool own_time = value->type == v1::FILE_DIRECTORY && filled.contains(path);
     const bool regular = value->type == v1::FILE_REGULAR;
     const bool of_leaf = regular && (value->weight & (scope->commands == 1 ? kTimes | kTimesBelow : kTimesBelow)) != 0;
-    const bool remade =
-        !halfway && (changed ? change->second.whole : of_leaf && IsRewrittenThroughLink(*scope, id, *value, trace));
+    // In a command that has failed too, of what was reused below and cared for the age alone.
+    const bool remade = (!halfway || (value->weight & kTimes) == 0) &&
+                        (changed ? change->second.whole : of_leaf && IsRewrittenThroughLink(*scope, id, *value, trace));
     const bool of_idle = idle && value->type == v1::FILE_DIRECTORY && observation.status() &&
                          path.starts_with(absl::StrCat(scope->start.key.cwd(), "/")) && IsStill(path, *value);
     observation.set_times(!remade && (of_leaf || of_idle || (halfway && !own_time && (value->weight & kTimes) != 0)));

@@ -170,6 +170,7 @@ BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, uint32_t
   const bool carries = record.commands() > 1 || TellsTimes(record.key().executable()) ||
                        std::any_of(record.effects().begin(), record.effects().end(),
                                    [](const v1::Effect& effect) { return effect.times_set(); });
+  absl::flat_hash_set<std::string> remade;  // What it replaces or removes, and looked at before only for the age.
   // What it would have learnt, those above have learnt.
   std::vector<std::pair<const v1::Observation*, Seen>> learnt;
   for (const v1::Observation& observation : record.observations()) {
@@ -183,7 +184,9 @@ BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, uint32_t
     if (observation.content()) seen.weight |= kContent;
     if (observation.status()) seen.weight |= kStatus;
     if (observation.mode_counts()) seen.weight |= kMode;
-    if (observation.times() || observation.age()) seen.weight |= carries ? kTimes | kTimesBelow : kTimes;
+    if (observation.times()) seen.weight |= kTimes;
+    if (carries && (observation.times() || observation.age())) seen.weight |= kTimesBelow;
+    if (observation.age()) remade.insert({observation.path(), RealPath(observation.path())});
     if (state.type == v1::FILE_REGULAR) {
       seen.version = VersionOf(trace.Intern(observation.path()), state.stamp, trace);
       if (!seen.version->digest.has_value() && observation.content()) {
@@ -224,6 +227,7 @@ BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, uint32_t
   }
   for (const v1::Effect& effect : record.effects()) {
     Change change;
+    change.whole = remade.contains(effect.path());
     change.mode_set = effect.mode_set();
     change.times_set = effect.times_set();
     if (!effect.times_from().empty()) change.moved_from = trace.Intern(effect.times_from());

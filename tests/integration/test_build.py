@@ -220,6 +220,20 @@ int main(int argc, char** argv) {
             self.each(lambda tree, time=seconds: os.utime(os.path.join(tree, "x"), (time, time)))
             self.assertEqual(f"{expected}\n".encode(), self.sh(script).result.stdout)
 
+    def test_a_copy_made_each_time_comes_to_rest(self):
+        """Also where nothing of what made it runs any more, and where what is around it fails."""
+        self.put("in", "x\n")
+        for end in ("cat other", "cat other; false"):
+            self.put("out", "old\n")
+            self.put("other", "1\n")
+            script = f"cmp -s other out || cp in out; {end}"
+            for _ in range(3):
+                self.sh(script)
+            self.put("other", "2\n")
+            self.sh(script)
+            self.sh(script)
+            self.assertTrue(self.sh(script).nothing_ran(), script)
+
     def test_a_copy_through_a_link_comes_to_rest(self):
         self.put("in", "x\n")
         self.put("kept", "old\n")
