@@ -8,7 +8,7 @@ namespace {
 // As a daemon that is killed: no destructor of the batch runs before the next one opens the list.
 std::string LeaveBehind(const StoreWorld& world, StagedNames::Batch* batch, const std::string& directory) {
   std::filesystem::create_directories(world.Path(directory));
-  const std::string name = *batch->NameIn(world.Path(directory));
+  std::string name = *batch->NameIn(world.Path(directory));
   std::ofstream(name) << "half";
   return name;
 }
