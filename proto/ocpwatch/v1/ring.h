@@ -86,8 +86,8 @@ enum class ReaderState : uint32_t {
 };
 
 // Each wake-up takes a core from the command, and more than its own time where a change of address space is dear: one
-// `gcc -O2` on a two-core virtual machine took 3 % longer with 4 ms, less than 1 % with 20. Who writes half a ring in
-// less rings the doorbell.
+// `gcc -O2` on a two-core virtual machine took 3 % longer with 4 ms, less than 1 % with 20 (12 rounds, lower quartile;
+// in a run with more noise neither could be told from untraced). Who writes half a ring in less rings the doorbell.
 inline constexpr int64_t kPollIntervalNs = 20'000'000;
 // How long a writer waits for room, or for an answer, while the reader does not move and the daemon's process lives.
 inline constexpr int64_t kStallBoundNs = 5'000'000'000;
