@@ -30,7 +30,8 @@ void ReplyWriter::AskAgain() {
 }
 
 bool ReplyWriter::TryAnswer(const v1::Frame& frame) {
-  ReplySlot& slot = ring_.header().replies[frame.before().reply_slot() - 1];
+  const uint32_t index = frame.before().reply_slot() - 1;
+  ReplySlot& slot = ring_.header().slots[index];
   if (slot.state.load(std::memory_order_acquire) != kWaiting) return true;
   if (std::atomic_ref(slot.process).load(std::memory_order_relaxed) != frame.process()) return true;
 
@@ -38,13 +39,13 @@ bool ReplyWriter::TryAnswer(const v1::Frame& frame) {
   if (!reply.has_value()) return false;
   // What does not fit a slot would never be answered; a Proceed or Kill has ten bytes.
   if (reply->ByteSizeLong() > kReplyBytes) reply->mutable_proceed();
-  ring_.Answer(&slot, *reply);
+  ring_.Answer(index, *reply);
   return true;
 }
 
 void ReplyWriter::ReapDead() {
   for (uint32_t i = 0; i < kReplySlots; ++i) {
-    ReplySlot& slot = ring_.header().replies[i];
+    ReplySlot& slot = ring_.header().slots[i];
     uint32_t state = slot.state.load(std::memory_order_acquire);
     const uint32_t process = std::atomic_ref(slot.process).load(std::memory_order_relaxed);
     if (state == kUnused || process == 0 || target_.ProcessAlive(process)) {

@@ -10,7 +10,6 @@
 #include <bit>
 #include <cerrno>
 #include <cstring>
-#include <new>
 
 #include "absl/status/status.h"
 #include "absl/strings/escaping.h"
@@ -57,7 +56,8 @@ Ring::Ring(UniqueFd fd, void* memory, const RingOptions& options, std::string to
       token_(std::move(token)),
       data_size_(options.data_size),
       behaviours_(kMaxFunctions, '\0'),
-      header_(new (memory) RingHeader{}),
+      // All zero as it comes; a page that nobody writes is never there.
+      header_(static_cast<RingHeader*>(memory)),
       data_(static_cast<unsigned char*>(memory) + kRingDataOffset) {
   std::copy(options.behaviours.begin(), options.behaviours.end(), behaviours_.begin());
   header_->protocol = kProtocol;
@@ -87,14 +87,15 @@ std::string Ring::WatchVariable(uint32_t process, int32_t pid, int32_t parent_pi
                       ":", absl::string_view(socket_path.data(), socket_path.size()));
 }
 
-void Ring::Answer(ReplySlot* slot, const v1::Reply& reply) {
+void Ring::Answer(uint32_t index, const v1::Reply& reply) {
   const absl::MutexLock lock(&answering_);
-  uint32_t state = slot->state.load(std::memory_order_acquire);
+  ReplySlot& slot = header_->slots[index];
+  uint32_t state = slot.state.load(std::memory_order_acquire);
   if (state != static_cast<uint32_t>(ReplyState::kWaiting)) return;
-  std::atomic_ref(slot->size).store(static_cast<uint32_t>(reply.ByteSizeLong()), std::memory_order_relaxed);
-  reply.SerializeToArray(slot->reply, sizeof slot->reply);
-  if (slot->state.compare_exchange_strong(state, static_cast<uint32_t>(ReplyState::kAnswered))) {
-    FutexWakeAll(slot->state);
+  std::atomic_ref(slot.size).store(static_cast<uint32_t>(reply.ByteSizeLong()), std::memory_order_relaxed);
+  reply.SerializeToArray(header_->replies[index], kReplyBytes);
+  if (slot.state.compare_exchange_strong(state, static_cast<uint32_t>(ReplyState::kAnswered))) {
+    FutexWakeAll(slot.state);
   }
 }
 
@@ -104,7 +105,7 @@ void Ring::Close() {
   FutexWakeAll(header_->room);
   v1::Reply reply;
   reply.mutable_proceed();
-  for (ReplySlot& slot : header_->replies) Answer(&slot, reply);
+  for (uint32_t index = 0; index < kReplySlots; ++index) Answer(index, reply);
 }
 
 }  // namespace ocpwatch

@@ -60,8 +60,9 @@ class Ring {
   // `parent_pid`: its parent's where pid is 0. The path goes last and may hold any byte.
   std::string WatchVariable(uint32_t process, int32_t pid, int32_t parent_pid, std::string_view socket_path) const;
 
-  // Gives the answer to whoever waits at `slot`, if anybody does. Thread-safe: of two answers at once, one comes whole.
-  void Answer(ReplySlot* slot, const v1::Reply& reply);
+  // Gives the answer to whoever waits at slot number `index`, if anybody does. Thread-safe: of two answers at once, one
+  // comes whole.
+  void Answer(uint32_t index, const v1::Reply& reply);
 
   // The session is over: whoever waits for room or an answer goes on unrecorded.
   void Close();

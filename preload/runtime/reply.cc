@@ -19,7 +19,7 @@ uint32_t TakeReplySlot() {
   for (uint32_t i = 0; i < kReplySlots; ++i) {
     // Start at a place of our own: neighbours rarely meet.
     const uint32_t index = (process + i) % kReplySlots;
-    ReplySlot& slot = ring->replies[index];
+    ReplySlot& slot = ring->slots[index];
     uint32_t unused = Word(ReplyState::kUnused);
     if (slot.state.compare_exchange_strong(unused, Word(ReplyState::kWaiting), std::memory_order_acq_rel)) {
       slot.process = process;
@@ -30,12 +30,12 @@ uint32_t TakeReplySlot() {
 }
 
 void ReturnReplySlot(uint32_t slot) {
-  session.ring->replies[slot - 1].state.store(Word(ReplyState::kUnused), std::memory_order_release);
+  session.ring->slots[slot - 1].state.store(Word(ReplyState::kUnused), std::memory_order_release);
 }
 
 void AwaitReply(uint32_t slot_number, Answer* answer) {
   RingHeader* const ring = session.ring;
-  ReplySlot& slot = ring->replies[slot_number - 1];
+  ReplySlot& slot = ring->slots[slot_number - 1];
   while (slot.state.load(std::memory_order_acquire) == Word(ReplyState::kWaiting)) {
     FutexWait(&slot.state, Word(ReplyState::kWaiting), kStepNs);
     if (slot.state.load(std::memory_order_acquire) != Word(ReplyState::kWaiting)) break;
@@ -44,7 +44,7 @@ void AwaitReply(uint32_t slot_number, Answer* answer) {
       return;
     }
   }
-  if (answer != nullptr) answer->Read(slot.reply, slot.size);
+  if (answer != nullptr) answer->Read(ring->replies[slot_number - 1], slot.size);
   slot.state.store(Word(ReplyState::kUnused), std::memory_order_release);
 }
 

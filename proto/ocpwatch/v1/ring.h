@@ -37,7 +37,7 @@
 
 namespace ocpwatch {
 
-inline constexpr uint32_t kProtocol = 3;
+inline constexpr uint32_t kProtocol = 4;
 inline constexpr uint64_t kRingMagic = 0x31676e6952706f63;  // "copRing1", little endian
 
 // The longest frame. An argument of exec is at most 128 KiB (MAX_ARG_STRLEN) and argv is cut between arguments, a path
@@ -51,8 +51,8 @@ inline constexpr uint64_t kRingDataSize = uint64_t{1} << 20;
 
 inline constexpr uint32_t kMaxFunctions = 512;
 inline constexpr uint32_t kReplySlots = 128;
-// Two substitutes, or two contents of a store in a deep directory. Of a slot that is not used no page is touched.
-inline constexpr uint32_t kReplyBytes = 1008;
+// Two substitutes, or two contents of a store in a deep directory.
+inline constexpr uint32_t kReplyBytes = 1024;
 
 enum class WordState : uint64_t { kFree = 0, kBusy = 1, kDone = 2, kSkip = 3 };
 
@@ -96,10 +96,8 @@ enum class ReplyState : uint32_t { kUnused = 0, kWaiting = 1, kAnswered = 2 };
 
 struct ReplySlot {
   std::atomic<uint32_t> state;  // ReplyState; a futex: the process waits here while kWaiting.
-  uint32_t size;                // Bytes of `reply`.
+  uint32_t size;                // Bytes of the answer.
   uint32_t process;             // Who took it.
-  uint32_t reserved;
-  unsigned char reply[kReplyBytes];  // A Reply, valid while kAnswered.
 };
 
 struct RingHeader {
@@ -123,8 +121,12 @@ struct RingHeader {
   std::atomic<uint64_t> lost_frames;       // Not written for want of room.
 
   alignas(64) unsigned char behaviours[kMaxFunctions];  // A Behaviour by FunctionId.
-  alignas(64) ReplySlot replies[kReplySlots];
+  alignas(64) ReplySlot slots[kReplySlots];
+  // A Reply for each slot, valid while that is kAnswered. Apart from the slots, which are all looked at now and then:
+  // of what is never answered no page is touched.
+  alignas(64) unsigned char replies[kReplySlots][kReplyBytes];
 };
+static_assert(offsetof(RingHeader, replies) <= 4096, "all that each process touches is in one page");
 
 inline constexpr uint32_t kRingDataOffset = (sizeof(RingHeader) + 4095) / 4096 * 4096;
 

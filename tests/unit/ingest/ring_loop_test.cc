@@ -188,10 +188,10 @@ TEST_CASE("A dead process gives its reply slot back") {
   FakeTarget target;
   RingReader reader(target);
   const uint32_t dead = RingTestWriter::TakeNumber(target.ring());
-  ReplySlot& slot = target.ring().header().replies[0];
+  ReplySlot& slot = target.ring().header().slots[0];
   slot.process = dead;
   slot.state = static_cast<uint32_t>(ReplyState::kWaiting);
-  ReplySlot& living = target.ring().header().replies[1];
+  ReplySlot& living = target.ring().header().slots[1];
   living.process = 1;
   living.state = static_cast<uint32_t>(ReplyState::kWaiting);
   target.Kill(dead);
@@ -206,7 +206,7 @@ TEST_CASE("An answer is not written into a slot of somebody else") {
   FakeTarget target;
   RingReader reader(target);
   RingTestWriter writer(target.ring(), 1);
-  ReplySlot& slot = target.ring().header().replies[0];
+  ReplySlot& slot = target.ring().header().slots[0];
   slot.process = 77;
   slot.state = static_cast<uint32_t>(ReplyState::kWaiting);
   v1::Frame frame = Question(1, 5);

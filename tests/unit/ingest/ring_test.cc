@@ -75,7 +75,7 @@ TEST_CASE("OCP_WATCH names the ring and ends with the socket's path, whatever is
 
 TEST_CASE("Closing a ring lets those go on who wait for an answer") {
   const auto ring = MakeRing();
-  ReplySlot& slot = ring->header().replies[5];
+  ReplySlot& slot = ring->header().slots[5];
   slot.state = static_cast<uint32_t>(ReplyState::kWaiting);
   std::thread waiter([&] {
     while (slot.state.load() == static_cast<uint32_t>(ReplyState::kWaiting)) {
@@ -85,7 +85,7 @@ TEST_CASE("Closing a ring lets those go on who wait for an answer") {
   ring->Close();
   waiter.join();
   v1::Reply reply;
-  REQUIRE(reply.ParseFromArray(slot.reply, static_cast<int>(slot.size)));
+  REQUIRE(reply.ParseFromArray(ring->header().replies[5], static_cast<int>(slot.size)));
   CHECK(reply.has_proceed());
   CHECK(ring->header().state == static_cast<uint32_t>(RingState::kClosed));
 }
@@ -104,7 +104,7 @@ TEST_CASE("A ring that cannot be is not made") {
 
 TEST_CASE("Threads and a session that ends: of two answers at once, one comes whole") {
   const auto ring = MakeRing();
-  ReplySlot& slot = ring->header().replies[0];
+  ReplySlot& slot = ring->header().slots[0];
   v1::Reply reuse;
   v1::Words& words = *reuse.mutable_kill()->add_words();
   words.set_path(std::string(kReplyBytes / 2, 'x'));
@@ -113,7 +113,7 @@ TEST_CASE("Threads and a session that ends: of two answers at once, one comes wh
     std::atomic<bool> ready = false;
     std::thread reader([&] {
       ready = true;
-      ring->Answer(&slot, reuse);
+      ring->Answer(0, reuse);
     });
     while (!ready) {
     }
@@ -121,7 +121,7 @@ TEST_CASE("Threads and a session that ends: of two answers at once, one comes wh
     reader.join();
     REQUIRE(slot.state == static_cast<uint32_t>(ReplyState::kAnswered));
     v1::Reply reply;
-    REQUIRE(reply.ParseFromArray(slot.reply, static_cast<int>(slot.size)));
+    REQUIRE(reply.ParseFromArray(ring->header().replies[0], static_cast<int>(slot.size)));
     const bool whole = reply.has_proceed() || reply.kill().words(0).path() == words.path();
     REQUIRE(whole);
   }

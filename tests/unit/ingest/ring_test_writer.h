@@ -100,7 +100,7 @@ class RingTestWriter {
   v1::Reply Ask(v1::Frame frame) {
     v1::Reply reply;
     for (uint32_t i = 0; i < kReplySlots; ++i) {
-      ReplySlot& slot = header_->replies[i];
+      ReplySlot& slot = header_->slots[i];
       uint32_t unused = static_cast<uint32_t>(ReplyState::kUnused);
       if (!slot.state.compare_exchange_strong(unused, static_cast<uint32_t>(ReplyState::kWaiting))) continue;
       std::atomic_ref(slot.process).store(process_);
@@ -115,7 +115,7 @@ class RingTestWriter {
           return reply;
         }
       }
-      reply.ParseFromArray(slot.reply, static_cast<int>(slot.size));
+      reply.ParseFromArray(header_->replies[i], static_cast<int>(slot.size));
       slot.state.store(static_cast<uint32_t>(ReplyState::kUnused));
       break;
     }

@@ -158,9 +158,10 @@ void TestSession::Take(const unsigned char* data, size_t size) {
     } else {
       reply.mutable_proceed();
     }
-    ReplySlot& slot = ring_->replies[frame.before().reply_slot() - 1];
+    const uint32_t index = frame.before().reply_slot() - 1;
+    ReplySlot& slot = ring_->slots[index];
     slot.size = static_cast<uint32_t>(reply.ByteSizeLong());
-    reply.SerializeToArray(slot.reply, kReplyBytes);
+    reply.SerializeToArray(ring_->replies[index], kReplyBytes);
     slot.state.store(static_cast<uint32_t>(ReplyState::kAnswered));
     Wake(&slot.state);
   }
