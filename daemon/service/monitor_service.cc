@@ -138,6 +138,7 @@ grpc::Status MonitorService::RunSession(grpc::ServerContext* context,
   spdlog::info("session {} starts: pid {}, {}", session->header().id(), request.start().client_pid(),
                session->header().argv(0));
   if (build && run.ReuseWhole(session.get())) return grpc::Status::OK;
+  session->Listen();
   TellOpaqueStart(request.start(), session.get());
 
   v1::RunReply reply;

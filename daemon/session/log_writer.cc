@@ -50,8 +50,16 @@ absl::StatusOr<std::unique_ptr<LogWriter>> LogWriter::Create(std::unique_ptr<App
     return absl::InvalidArgumentError("the command line is too long for a session log");
   writer->WriteBlock(block);
   if (absl::Status status = writer->status(); !status.ok()) return status;
-  writer->thread_ = std::thread([raw = writer.get()] { raw->Run(); });
   return writer;
+}
+
+void LogWriter::Start() {
+  absl::MutexLock lock(&mutex_);
+  StartThread();
+}
+
+void LogWriter::StartThread() {
+  if (!std::exchange(started_, true)) thread_ = std::thread([this] { Run(); });
 }
 
 LogWriter::~LogWriter() {
@@ -86,6 +94,7 @@ void LogWriter::AppendEvent(const v1::Event& event) {
 }
 
 void LogWriter::SealBlock() {
+  StartThread();
   queue_.push_back(std::move(block_));
   queued_blocks_.store(queue_.size(), std::memory_order_relaxed);
   block_.clear();
@@ -141,12 +150,16 @@ void LogWriter::Run() {
 }
 
 void LogWriter::Stop() {
-  if (!thread_.joinable()) return;
   {
     absl::MutexLock lock(&mutex_);
     stop_ = true;
+    started_ = true;
   }
-  thread_.join();
+  if (thread_.joinable()) {
+    thread_.join();
+  } else {
+    Run();  // What was appended before any start; nothing when it has ended before.
+  }
 }
 
 void LogWriter::WriteBlock(std::string_view block) {

@@ -51,6 +51,16 @@ Session::Impl::~Impl() {
   if (linger_.joinable()) linger_.join();
 }
 
+void Session::Impl::Listen(IngestTarget& target) {
+  absl::MutexLock finishing(&finish_mutex);
+  {
+    absl::MutexLock lock(&mutex);
+    if (ended_) return;
+  }
+  loop_ = std::make_unique<RingLoop>(target);
+  log->Start();
+}
+
 void Session::Impl::LetQueriesIn() {
   for (int i = 0; queries_.load(std::memory_order_relaxed) != 0 && i < 1000; ++i) absl::SleepFor(absl::Microseconds(5));
 }
@@ -180,7 +190,11 @@ void Session::Impl::Linger() {
 }
 
 void Session::Impl::CloseUp() {
-  if (loop_ != nullptr) loop_->Stop();
+  if (loop_ != nullptr) {
+    loop_->Stop();
+  } else {
+    ring->Close();
+  }
   {
     absl::MutexLock lock(&mutex);
     deaf_ = true;
@@ -308,7 +322,6 @@ absl::StatusOr<std::shared_ptr<Session>> Session::Start(SessionOptions options) 
   if (!log.ok()) return log.status();
   auto session = std::shared_ptr<Session>(
       new Session(std::make_unique<Impl>(std::move(options), *std::move(ring), *std::move(log))));
-  session->impl_->StartReading(*session);
   return session;
 }
 
@@ -321,6 +334,7 @@ Session::~Session() {
   Finish(end, /*linger=*/false);
 }
 
+void Session::Listen() { impl_->Listen(*this); }
 const v1::SessionHeader& Session::header() const { return impl_->options.header; }
 CallDecider& Session::decider() { return impl_->options.follower != nullptr ? *this : IngestTarget::decider(); }
 void Session::Note(const Decisions& decisions) { impl_->Note(decisions); }

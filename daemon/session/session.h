@@ -45,10 +45,14 @@ struct SessionOptions {
 
 class Session final : public IngestTarget, public FrameSink, public CallDecider {
  public:
-  // Makes the ring and the log and starts the threads. Errors: of the log's file or of memory, for people.
+  // Makes the ring and the log. Errors: of the log's file or of memory, for people.
   static absl::StatusOr<std::shared_ptr<Session>> Start(SessionOptions options);
   // Closes the session if that has not happened (end unknown, without lingering), and joins the threads.
   ~Session() override;
+
+  // Starts the threads: to be called before any process learns of the ring. Of a session that has ended it does
+  // nothing.
+  void Listen();
 
   const v1::SessionHeader& header() const;
 

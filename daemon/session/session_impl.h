@@ -34,7 +34,7 @@ class Session::Impl final : public TrackerObserver {
   std::shared_ptr<Subscription> Subscribe(bool events) ABSL_LOCKS_EXCLUDED(mutex);
   bool WaitClosed(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mutex);
   // Starts to read the ring on behalf of `target`.
-  void StartReading(IngestTarget& target) { loop_ = std::make_unique<RingLoop>(target); }
+  void Listen(IngestTarget& target);
 
   // TrackerObserver; under the mutex.
   void OnCommandStarted(CommandId command) override;

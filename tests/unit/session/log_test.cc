@@ -189,6 +189,7 @@ TEST_CASE("Events reach the file by themselves within the age of a block") {
   TemporaryDirectory directory;
   auto writer = LogWriter::Create(*CreateAppendFile(directory / "log"), TestHeader());
   REQUIRE(writer.ok());
+  (*writer)->Start();
   auto reader = LogReader::Open(directory / "log");
   (*writer)->AppendFrame(Frames().Exit(1, 0).SerializeAsString());
   int events = 0;

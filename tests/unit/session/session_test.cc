@@ -8,6 +8,7 @@
 #include <ctime>
 #include <thread>
 
+#include "daemon/ingest/ring.h"
 #include "daemon/session/log_reader.h"
 #include "daemon/session/process_liveness.h"
 #include "daemon/session/stored_model.h"
@@ -24,6 +25,7 @@ std::shared_ptr<Session> StartSession(const std::string& log,
   options.on_change = std::move(on_change);
   auto session = Session::Start(std::move(options));
   REQUIRE(session.ok());
+  (*session)->Listen();
   return *session;
 }
 
@@ -255,6 +257,24 @@ TEST_CASE("A full disk ends the log, not the session") {
   CHECK_FALSE(record.truth().complete());
   REQUIRE(record.truth().notes_size() == 1);
   CHECK(record.truth().notes(0) == "The log ends early: writing log: No space left on device.");
+}
+
+TEST_CASE("A session that nobody listened to ends like any other, and lets nobody wait") {
+  TemporaryDirectory directory;
+  SessionOptions options;
+  options.header = TestHeader();
+  options.log_path = directory / "log";
+  auto session = Session::Start(std::move(options));
+  REQUIRE(session.ok());
+  v1::Decision decision;
+  decision.set_reason("never seen");
+  (*session)->Note({decision});
+  CHECK((*session)->Finish(Exited(3)).state() == v1::SESSION_FINISHED);
+  CHECK((*session)->ring().header().state == static_cast<uint32_t>(RingState::kClosed));
+  (*session)->Listen();
+  const auto log = LoadLog(directory / "log");
+  REQUIRE(log.ok());
+  CHECK((*log)->trace.end.exit_status() == 3);
 }
 
 TEST_CASE("A session whose log cannot be made does not start") {
