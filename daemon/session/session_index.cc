@@ -228,6 +228,13 @@ absl::Status SessionIndex::WriteRow(const v1::SessionRecord& record) {
 
 absl::Status SessionIndex::Insert(v1::SessionRecord* record) {
   absl::MutexLock lock(&mutex_);
+  if (absl::Status status = Execute(database_, "BEGIN IMMEDIATE"); !status.ok()) return status;
+  absl::Status added = AddRow(record);
+  absl::Status ended = Execute(database_, added.ok() ? "COMMIT" : "ROLLBACK");
+  return added.ok() ? ended : added;
+}
+
+absl::Status SessionIndex::AddRow(v1::SessionRecord* record) {
   for (int64_t attempt = 0;; ++attempt) {
     Statement insert(database_, "INSERT INTO sessions(name, state, record) VALUES(?, ?, x'')");
     insert.BindText(1, record->name());

@@ -51,6 +51,7 @@ class SessionIndex {
   SessionIndex(std::string directory, sqlite3* database) : directory_(std::move(directory)), database_(database) {}
   absl::Status MarkInterrupted();
   absl::Status RebuildFromLogs();
+  absl::Status AddRow(v1::SessionRecord* record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status WriteRow(const v1::SessionRecord& record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const std::string directory_;
