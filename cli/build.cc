@@ -110,32 +110,6 @@ v1::RunRequest::Start BuildRequest(const BuildOptions& options, const UserComman
   return request;
 }
 
-// A session up to the first answer.
-struct Beginning {
-  std::unique_ptr<Client> client;  // Outlives the call.
-  std::unique_ptr<SessionCall> call;
-  absl::StatusOr<v1::RunReply> reply;
-  bool said = false;  // Some words of what was reused are out.
-};
-
-Beginning Begin(const BuildOptions& options, const UserCommand& command, const SessionCall::OutputsFn& outputs) {
-  Beginning beginning;
-  absl::StatusOr<Client> client = Client::Connect(Client::Start::kIfNeeded);
-  if (!client.ok()) {
-    beginning.reply = client.status();
-    return beginning;
-  }
-  OutputPool::AllowCopiesBy(client->daemon_pid());
-  beginning.client = std::make_unique<Client>(*std::move(client));
-  beginning.call = std::make_unique<SessionCall>(beginning.client.get());
-  const auto words = [&said = beginning.said](int fd, const auto& text) {
-    said = true;
-    Say(fd, text);
-  };
-  beginning.reply = beginning.call->StartBuild(BuildRequest(options, command), words, outputs);
-  return beginning;
-}
-
 void Explain(Client* client, const std::string& session) {
   v1::ExplainRequest request;
   request.set_session(session);
@@ -199,13 +173,11 @@ int Build(const BuildOptions& options, const std::vector<std::string>& words) {
   const UserCommand command = FindUserCommand(words);
   if (options.dry_run) return ShowPlan(options, command);
   OutputPool pool;
-  const auto outputs = [&] { return pool.Offer(terminal >= 0); };
-  Beginning beginning = Begin(options, command, outputs);
-  // A daemon that is killed just now is no reason not to build.
-  if (absl::IsUnavailable(beginning.reply.status()) && !beginning.said) {
-    beginning.call.reset();
-    beginning = Begin(options, command, outputs);
-  }
+  const auto outputs = [&](pid_t daemon) {
+    OutputPool::AllowCopiesBy(daemon);
+    return pool.Offer(terminal >= 0);
+  };
+  Beginning beginning = Begin(BuildRequest(options, command), Say, outputs);
   const absl::StatusOr<v1::RunReply>& reply = beginning.reply;
   if (!reply.ok()) return fail(reply.status());
   Client* const client = beginning.client.get();

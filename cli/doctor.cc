@@ -185,20 +185,21 @@ void CheckRecording(Client* client, Findings* findings) {
   start.set_cwd("/");
   start.set_client_version(kVersion);
   start.set_client_pid(getpid());
-  const absl::StatusOr<v1::RunReply::Started> started = call.Start(start);
-  if (!started.ok()) {
-    findings->Add("recording", started.status());
+  const absl::StatusOr<v1::RunReply> reply = call.Start(start);
+  if (!reply.ok()) {
+    findings->Add("recording", reply.status());
     return;
   }
-  if (access(started->preload().c_str(), R_OK) == 0) {
-    findings->Add(Verdict::kOk, "preload library", started->preload());
+  const v1::RunReply::Started& started = reply->started();
+  if (access(started.preload().c_str(), R_OK) == 0) {
+    findings->Add(Verdict::kOk, "preload library", started.preload());
   } else {
     findings->Add(Verdict::kFail, "preload library",
-                  absl::StrCat("cannot read ", started->preload(), ": ", strerror(errno)),
+                  absl::StrCat("cannot read ", started.preload(), ": ", strerror(errno)),
                   "install it, or start the daemon with --preload PATH");
   }
   const ChildEnd end =
-      RunChild(start_state, {"true"}, WatchedEnvironment(environ, started->preload(), started->watch_variable()));
+      RunChild(start_state, {"true"}, WatchedEnvironment(environ, started.preload(), started.watch_variable()));
   v1::RunRequest::Finish finish;
   finish.set_exit_status(end.value);
   const absl::StatusOr<v1::Session> session = call.Finish(finish);
@@ -208,18 +209,18 @@ void CheckRecording(Client* client, Findings* findings) {
   }
   if (end.kind != ChildEnd::kExited || end.value != 0) {
     findings->Add(Verdict::kFail, "recording", "\"true\" does not end with 0 when it is recorded",
-                  absl::StrCat("see whether it can be loaded: LD_PRELOAD=", started->preload(), " true"));
+                  absl::StrCat("see whether it can be loaded: LD_PRELOAD=", started.preload(), " true"));
   } else if (session->events() == 0 || !session->complete()) {
     findings->Add(Verdict::kFail, "recording",
                   session->not_seen().empty() ? "\"true\" was run and nothing of it was seen" : session->not_seen(0),
-                  absl::StrCat("see whether it can be loaded: LD_PRELOAD=", started->preload(), " true"));
+                  absl::StrCat("see whether it can be loaded: LD_PRELOAD=", started.preload(), " true"));
   } else {
     findings->Add(Verdict::kOk, "recording",
                   absl::StrCat("\"true\" was seen: ", Counted(session->events(), "event", "events"), " in ",
                                Duration(session->duration_ns())));
   }
   v1::RemoveSessionsRequest remove;
-  remove.add_sessions(started->session_id());
+  remove.add_sessions(started.session_id());
   v1::RemoveSessionsReply removed;
   const auto context = NewContext(kQuickCall);
   // It is only tidier without it.

@@ -64,22 +64,20 @@ int Record(const RecordOptions& options, const std::vector<std::string>& words) 
   };
   const absl::StatusOr<std::vector<std::string>> changes = CallChanges(options.calls);
   if (!changes.ok()) return fail(changes.status());
-  absl::StatusOr<Client> client = Client::Connect(Client::Start::kIfNeeded);
-  if (!client.ok()) return fail(client.status());
-  SessionCall call(&*client);
   const UserCommand command = FindUserCommand(words);
   v1::RunRequest::Start request = StartRequest(v1::MODE_RECORD, options.name, command);
   for (const std::string& change : *changes) request.add_calls(change);
-  const absl::StatusOr<v1::RunReply::Started> started = call.Start(request);
-  if (!started.ok()) return fail(started.status());
+  const Beginning beginning = Begin(std::move(request));
+  if (!beginning.reply.ok()) return fail(beginning.reply.status());
+  const v1::RunReply::Started& started = beginning.reply->started();
 
-  const ChildEnd end = RunChild(start, words, EnvironmentFor(command, *started));
-  const absl::StatusOr<v1::Session> session = call.Finish(FinishRequest(end));
+  const ChildEnd end = RunChild(start, words, EnvironmentFor(command, started));
+  const absl::StatusOr<v1::Session> session = beginning.call->Finish(FinishRequest(end));
   if (!end.reason.empty()) Fail(absl::NotFoundError(end.reason));
   if (!session.ok()) {
-    Fail(absl::Status(session.status().code(), absl::StrCat("the recording of session ", started->session_id(),
+    Fail(absl::Status(session.status().code(), absl::StrCat("the recording of session ", started.session_id(),
                                                             " is not complete: ", session.status().message())),
-         kExitFailed, "ocp-watch report " + started->session_id());
+         kExitFailed, "ocp-watch report " + started.session_id());
   } else if (isatty(STDERR_FILENO) && end.kind != ChildEnd::kNotStarted) {
     ShowRecorded(*session);
   }

@@ -13,6 +13,12 @@
 extern char** environ;
 
 namespace ocpwatch {
+namespace {
+
+// One that ends, one that is older, and one more.
+constexpr int kAttempts = 3;
+
+}  // namespace
 
 UserCommand FindUserCommand(std::vector<std::string> words) {
   UserCommand command;
@@ -35,6 +41,33 @@ v1::RunRequest::Start StartRequest(v1::Mode mode, const std::string& name, const
   start.set_program(command.program);
   start.set_opaque(command.preloading.opaque);
   return start;
+}
+
+Beginning Begin(v1::RunRequest::Start request, const SessionCall::WordsFn& words,
+                const SessionCall::OutputsFn& outputs) {
+  bool said = false;  // Some words of what was reused are out: nobody wants to hear them twice.
+  const auto say = [&](int fd, const std::string& text) {
+    said = true;
+    words(fd, text);
+  };
+  request.set_client_build_id(kBuildId);
+  Client::Start start = Client::Start::kForSession;
+  Beginning beginning;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    beginning.call.reset();
+    absl::StatusOr<Client> client = Client::Connect(start);
+    if (!client.ok()) {
+      beginning.reply = client.status();
+      break;
+    }
+    beginning.client = std::make_unique<Client>(*std::move(client));
+    beginning.call = std::make_unique<SessionCall>(beginning.client.get());
+    beginning.reply = beginning.call->Start(request, say, outputs);
+    if (!absl::IsUnavailable(beginning.reply.status()) || said) break;
+    start = Client::Start::kIfNeeded;  // Replaces it, or leaves it to its sessions.
+    request.clear_client_build_id();
+  }
+  return beginning;
 }
 
 v1::RunRequest::Finish FinishRequest(const ChildEnd& end) {

@@ -7,11 +7,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <charconv>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "cli/client/start_daemon.h"
+#include "ocpwatch/v1/succession.h"
 #include "ocpwatch/v1/version.h"
 
 namespace ocpwatch {
@@ -20,10 +20,11 @@ namespace {
 // An idle daemon closes its files and goes; this is a hundred times what that takes.
 constexpr std::chrono::milliseconds kShutdownBound{5000};
 
-bool IsOutdated(const v1::StatusReply& daemon) {
-  if (IsLater(kVersion, daemon.version())) return true;
-  // Two builds of one version: whoever has just built this client wants its own daemon.
-  return daemon.version() == kVersion && daemon.build_id() != kBuildId;
+absl::Status AskWhich(v1::Monitor::Stub* stub, v1::StatusReply* daemon) {
+  v1::StatusRequest request;
+  request.set_brief(true);
+  const auto context = NewContext(kQuickCall);
+  return FromRpc(stub->Status(context.get(), request, daemon));
 }
 
 }  // namespace
@@ -34,6 +35,8 @@ Client::Client(int fd) {
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   // One command's row holds its argv, which may be 2 MiB before it is escaped, and all its files. The daemon is ours.
   arguments.SetMaxReceiveMessageSize(-1);
+  // Measures a network's delay with pings, each of which wakes the other side.
+  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   stub_ = v1::Monitor::NewStub(grpc::CreateCustomInsecureChannelFromFd("watchd", fd, arguments)).release();
 }
 
@@ -44,22 +47,22 @@ absl::StatusOr<Client> Client::Connect(Start start) {
     return Client(*fd);
   }
   // A daemon that ends takes connections until its last moment: then the next one is asked.
-  absl::StatusOr<Client> client = ConnectOnce();
-  if (absl::IsUnavailable(client.status())) client = ConnectOnce();
+  absl::StatusOr<Client> client = ConnectOnce(start);
+  if (absl::IsUnavailable(client.status())) client = ConnectOnce(start);
   return client;
 }
 
-absl::StatusOr<Client> Client::ConnectOnce() {
+absl::StatusOr<Client> Client::ConnectOnce(Start start) {
   const absl::StatusOr<int> fd = StartAndConnect();
   if (!fd.ok()) return fd.status();
   Client client(*fd);
+  if (start == Start::kForSession) return client;
   v1::StatusReply daemon;
-  const auto context = NewContext(kQuickCall);
-  const absl::Status asked = FromRpc(client.stub().Status(context.get(), v1::StatusRequest(), &daemon));
-  if (!asked.ok()) return asked;
-  client.daemon_pid_ = daemon.pid();
+  if (absl::Status asked = AskWhich(&client.stub(), &daemon); !asked.ok()) return asked;
   // A daemon with sessions is left to end them and is used as it is: no build waits for another one's end.
-  if (!IsOutdated(daemon) || daemon.running_sessions() > 0) return client;
+  if (!MakesWay({daemon.version(), daemon.build_id()}, {kVersion, kBuildId}) || daemon.running_sessions() > 0) {
+    return client;
+  }
   v1::ShutdownReply reply;
   const auto shutdown = NewContext(kQuickCall);
   const absl::Status stopped = FromRpc(client.stub().Shutdown(shutdown.get(), v1::ShutdownRequest(), &reply));
@@ -72,10 +75,7 @@ absl::StatusOr<Client> Client::ConnectOnce() {
   const absl::StatusOr<int> fresh = StartAndConnect();
   if (!fresh.ok()) return fresh.status();
   Client next(*fresh);
-  const auto again = NewContext(kQuickCall);
-  const absl::Status answered = FromRpc(next.stub().Status(again.get(), v1::StatusRequest(), &daemon));
-  if (!answered.ok()) return answered;
-  next.daemon_pid_ = daemon.pid();
+  if (absl::Status answered = AskWhich(&next.stub(), &daemon); !answered.ok()) return answered;
   return next;
 }
 
@@ -97,23 +97,6 @@ absl::Status FromRpc(const grpc::Status& status) {
     default:
       return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
   }
-}
-
-bool IsLater(std::string_view left, std::string_view right) {
-  const auto next = [](std::string_view* version) {
-    int number = 0;
-    const char* end = version->data() + version->size();
-    const char* stopped = std::from_chars(version->data(), end, number).ptr;
-    version->remove_prefix(static_cast<size_t>(stopped - version->data()));
-    if (!version->empty()) version->remove_prefix(1);
-    return number;
-  };
-  while (!left.empty() || !right.empty()) {
-    const int ours = next(&left);
-    const int theirs = next(&right);
-    if (ours != theirs) return ours > theirs;
-  }
-  return false;
 }
 
 bool WaitForEnd(pid_t pid, std::chrono::milliseconds bound) {

@@ -27,24 +27,22 @@ inline constexpr std::chrono::hours kReportCall{24};
 class Client {
  public:
   enum class Start {
-    kNever,     // UNAVAILABLE where no daemon runs.
-    kIfNeeded,  // Starts one. One that is older than this client is replaced if it has no session.
+    kNever,       // UNAVAILABLE where no daemon runs.
+    kIfNeeded,    // Starts one. One that is older than this client is replaced if it has no session.
+    kForSession,  // Starts one. Which one it is, the session's start is to ask.
   };
   static absl::StatusOr<Client> Connect(Start start);
 
   v1::Monitor::Stub& stub() { return *stub_; }
-  // 0 where it was not asked: with Start::kNever.
-  pid_t daemon_pid() const { return daemon_pid_; }
 
  private:
   // Starts a daemon if none answers, and a newer one in the place of an idle older one.
-  static absl::StatusOr<Client> ConnectOnce();
+  static absl::StatusOr<Client> ConnectOnce(Start start);
   explicit Client(int fd);
 
   // Never destroyed: main ends with _exit, and to take a channel and gRPC's threads apart costs 3 to 5 ms of a call
   // that costs 4 in all.
   v1::Monitor::Stub* stub_;
-  pid_t daemon_pid_ = 0;
 };
 
 // A context whose call ends after `bound`.
@@ -52,9 +50,6 @@ std::unique_ptr<grpc::ClientContext> NewContext(std::chrono::seconds bound);
 
 // OK, or what went wrong in words for people: a daemon that went away or does not answer is said as such.
 absl::Status FromRpc(const grpc::Status& status);
-
-// True if `left` is a later version than `right`: by its numbers, "0.10.0" after "0.9.1".
-bool IsLater(std::string_view left, std::string_view right);
 
 // Waits until process `pid` has ended. False if it has not within `bound`.
 bool WaitForEnd(pid_t pid, std::chrono::milliseconds bound);

@@ -32,16 +32,31 @@ SessionCall::~SessionCall() {
   }
 }
 
-absl::StatusOr<v1::RunReply::Started> SessionCall::Start(const v1::RunRequest::Start& start) {
+absl::StatusOr<v1::RunReply> SessionCall::Start(const v1::RunRequest::Start& start, const WordsFn& words,
+                                                const OutputsFn& outputs) {
   stream_ = client_->stub().AsyncRunSession(context_.get(), &queue_, nullptr);
   const absl::StatusOr<bool> begun = Await(kStartBound);
   if (!begun.ok()) return begun.status();
+  const std::chrono::seconds bound = start.mode() == v1::MODE_BUILD ? kCheckBound : kStartBound;
   v1::RunRequest request;
   *request.mutable_start() = start;
   v1::RunReply reply;
-  if (absl::Status status = Exchange(request, false, kStartBound, &reply); !status.ok()) return status;
-  if (!reply.has_started()) return absl::InternalError("the daemon answered something else than how to start");
-  return std::move(*reply.mutable_started());
+  absl::Status status = Exchange(request, false, bound, &reply);
+  while (status.ok() && reply.has_reused()) {
+    if (!reply.reused().words().empty()) words(reply.reused().fd(), reply.reused().words());
+    if (reply.reused().last()) break;
+    status = Receive(bound, &reply);
+  }
+  if (status.ok() && reply.has_wants_outputs()) {
+    *request.mutable_outputs() = outputs(reply.wants_outputs().daemon_pid());
+    status = Exchange(request, false, kStartBound, &reply);
+  }
+  if (!status.ok()) return status;
+  if (reply.has_outdated()) return absl::UnavailableError("the daemon makes way for that of this ocp-watch");
+  if (!reply.has_started() && !reply.has_reused()) {
+    return absl::InternalError("the daemon answered something else than how to start");
+  }
+  return reply;
 }
 
 absl::StatusOr<v1::Session> SessionCall::Finish(const v1::RunRequest::Finish& finish) {
@@ -87,31 +102,6 @@ absl::Status SessionCall::End(std::chrono::seconds bound) {
   if (!ok.ok()) return ok.status();
   if (status.ok()) return absl::InternalError("the daemon ended the session without an answer");
   return FromRpc(status);
-}
-
-absl::StatusOr<v1::RunReply> SessionCall::StartBuild(const v1::RunRequest::Start& start, const WordsFn& words,
-                                                     const OutputsFn& outputs) {
-  stream_ = client_->stub().AsyncRunSession(context_.get(), &queue_, nullptr);
-  const absl::StatusOr<bool> begun = Await(kStartBound);
-  if (!begun.ok()) return begun.status();
-  v1::RunRequest request;
-  *request.mutable_start() = start;
-  v1::RunReply reply;
-  absl::Status status = Exchange(request, false, kCheckBound, &reply);
-  while (status.ok() && reply.has_reused()) {
-    if (!reply.reused().words().empty()) words(reply.reused().fd(), reply.reused().words());
-    if (reply.reused().last()) break;
-    status = Receive(kCheckBound, &reply);
-  }
-  if (status.ok() && reply.has_wants_outputs()) {
-    *request.mutable_outputs() = outputs();
-    status = Exchange(request, false, kStartBound, &reply);
-  }
-  if (!status.ok()) return status;
-  if (!reply.has_started() && !reply.has_reused()) {
-    return absl::InternalError("the daemon answered something else than how to start");
-  }
-  return reply;
 }
 
 void SessionCall::Listen(Listener listener) {

@@ -33,15 +33,15 @@ class SessionCall {
   SessionCall(const SessionCall&) = delete;
   SessionCall& operator=(const SessionCall&) = delete;
 
-  absl::StatusOr<v1::RunReply::Started> Start(const v1::RunRequest::Start& start);
-  absl::StatusOr<v1::Session> Finish(const v1::RunRequest::Finish& finish);
-
-  // Of a build. The words of what was reused go to `words` as they come; `outputs` is asked once it is known that
-  // something has to run. The reply is how to start the command, or the last `reused`.
+  // The two are only for builds: the words of what was reused go to `words` as they come; `outputs` is asked once it is
+  // known that something has to run. The reply is how to start the command, or the last `reused`. UNAVAILABLE: another
+  // daemon may do it.
   using WordsFn = std::function<void(int fd, const std::string& words)>;
-  using OutputsFn = std::function<v1::RunRequest::Outputs()>;
-  absl::StatusOr<v1::RunReply> StartBuild(const v1::RunRequest::Start& start, const WordsFn& words,
-                                          const OutputsFn& outputs);
+  using OutputsFn = std::function<v1::RunRequest::Outputs(pid_t daemon)>;
+  absl::StatusOr<v1::RunReply> Start(const v1::RunRequest::Start& start, const WordsFn& words = nullptr,
+                                     const OutputsFn& outputs = nullptr);
+
+  absl::StatusOr<v1::Session> Finish(const v1::RunRequest::Finish& finish);
   // From here on the daemon is listened to. Both are called from the thread: a pipe of the pool is to be closed; the
   // daemon has died before the session was finished.
   struct Listener {

@@ -1,6 +1,7 @@
 #include "daemon/service/build_run.h"
 
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
@@ -70,7 +71,7 @@ bool BuildRun::ReuseWhole(Session* session) {
 
 bool BuildRun::Prepare(RunStream* stream, v1::RunReply::Started* started) {
   v1::RunReply reply;
-  reply.mutable_wants_outputs();
+  reply.mutable_wants_outputs()->set_daemon_pid(getpid());
   v1::RunRequest request;
   if (!replies_->Write(reply) || !stream->Read(&request)) return false;
   absl::StatusOr<Pool> pool = TakePool(start_.client_pid(), request.outputs());

@@ -55,6 +55,8 @@ absl::StatusOr<std::unique_ptr<ControlServer>> ControlServer::Start(UniqueFd lis
   builder.SetResourceQuota(grpc::ResourceQuota("ocp-watch").SetMaxThreads(max_threads));
   builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
   builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kHandshakeTimeoutMs);
+  // Measures a network's delay with pings, each of which wakes the other side.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   // One queue: two cores' worth of pollers are more than a few requests a second need.
   builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
   builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);

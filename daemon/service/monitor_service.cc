@@ -17,6 +17,7 @@
 #include "daemon/service/retention.h"
 #include "daemon/service/session_row.h"
 #include "daemon/service/status_convert.h"
+#include "ocpwatch/v1/succession.h"
 #include "ocpwatch/v1/version.h"
 #include "preload/gencalls/call_table.h"
 
@@ -95,6 +96,12 @@ absl::StatusOr<v1::SessionHeader> MonitorService::HeaderFor(const v1::RunRequest
 
 namespace {
 
+// One that does not say which build it is takes any daemon.
+bool IsOutdatedFor(const v1::RunRequest::Start& start) {
+  return !start.client_build_id().empty() &&
+         MakesWay({kVersion, kBuildId}, {start.client_version(), start.client_build_id()});
+}
+
 // The exec that makes the command's first process, told by the client since nobody traced sees it. Only of a program
 // that cannot be observed in full: any other tells of itself.
 void TellOpaqueStart(const v1::RunRequest::Start& start, Session* session) {
@@ -123,6 +130,12 @@ grpc::Status MonitorService::RunSession(grpc::ServerContext* context,
   }
   auto header = HeaderFor(request.start());
   if (!header.ok()) return ToGrpc(header.status());
+  v1::RunReply reply;
+  if (IsOutdatedFor(request.start()) && registry_->running() == 0) {
+    reply.mutable_outdated();
+    stream->Write(reply);
+    return grpc::Status::OK;
+  }
   const bool build = header->mode() == v1::MODE_BUILD;
   if (build && store_ == nullptr) {
     return grpc::Status(grpc::StatusCode::FAILED_PRECONDITION,
@@ -141,7 +154,6 @@ grpc::Status MonitorService::RunSession(grpc::ServerContext* context,
   session->Listen();
   TellOpaqueStart(request.start(), session.get());
 
-  v1::RunReply reply;
   reply.mutable_started()->set_session_id(session->header().id());
   reply.mutable_started()->set_preload(facts_.preload);
   // The command's first process is number 1 and a child of the client.
@@ -211,18 +223,20 @@ grpc::Status MonitorService::RemoveSessions(grpc::ServerContext* context, const 
   return grpc::Status::OK;
 }
 
-grpc::Status MonitorService::Status(grpc::ServerContext*, const v1::StatusRequest*, v1::StatusReply* reply) {
+grpc::Status MonitorService::Status(grpc::ServerContext*, const v1::StatusRequest* request, v1::StatusReply* reply) {
   CallMark mark(this);
-  const SessionRegistry::Totals totals = registry_->totals();
   reply->set_version(kVersion);
   reply->set_build_id(kBuildId);
   reply->set_pid(getpid());
   reply->set_uptime_seconds(absl::ToInt64Seconds(absl::Now() - started_));
-  reply->set_running_sessions(totals.running);
-  reply->set_stored_sessions(totals.stored);
+  reply->set_running_sessions(static_cast<uint32_t>(registry_->running()));
+  if (!request->brief()) {
+    const SessionRegistry::Totals totals = registry_->totals();
+    reply->set_stored_sessions(totals.stored);
+    reply->set_events(totals.events);
+    reply->set_log_bytes(totals.log_bytes);
+  }
   reply->set_resident_bytes(ResidentBytes());
-  reply->set_events(totals.events);
-  reply->set_log_bytes(totals.log_bytes);
   reply->set_state_directory(facts_.state_directory);
   reply->set_runtime_directory(facts_.runtime_directory);
   reply->set_draining(draining_);

@@ -15,6 +15,8 @@ namespace ocpwatch {
 struct RetentionBounds {
   uint64_t max_log_bytes = 0;  // Of all logs together. 0: no bound.
   uint32_t max_age_days = 0;   // Since the end. 0: no bound.
+
+  bool operator==(const RetentionBounds&) const = default;
 };
 
 RetentionBounds BoundsOf(const v1::Configuration& configuration);

@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -13,6 +14,9 @@
 
 namespace ocpwatch {
 namespace {
+
+// To read the list of 10 000 sessions takes 30 ms. Sessions that get too old may stay for so much longer.
+constexpr absl::Duration kLookAgain = absl::Hours(1);
 
 uint64_t NumberOf(const std::string& id) {
   uint64_t number = 0;
@@ -206,7 +210,6 @@ SessionRegistry::Totals SessionRegistry::totals() {
   absl::MutexLock lock(&mutex_);
   totals.events = closed_events_;
   for (const auto& [id, session] : live_) {
-    totals.running += session->closed() ? 0 : 1;
     totals.events += session->Record().events();
   }
   return totals;
@@ -243,6 +246,7 @@ void SessionRegistry::InterruptAll(const std::string& why) {
 
 void SessionRegistry::Reap(const RetentionBounds& bounds) {
   std::vector<std::shared_ptr<Session>> closed;  // Destroyed without the mutex: joins threads.
+  uint64_t log_bytes = 0;
   {
     absl::MutexLock lock(&mutex_);
     for (auto it = live_.begin(); it != live_.end();) {
@@ -250,20 +254,33 @@ void SessionRegistry::Reap(const RetentionBounds& bounds) {
         ++it;
         continue;
       }
-      closed_events_ += it->second->Record().events();
+      const v1::SessionRecord record = it->second->Record();
+      closed_events_ += record.events();
+      log_bytes += record.log_bytes();
       closed.push_back(std::move(it->second));
       it = live_.erase(it);
     }
   }
+  if (!MayHaveExpired(bounds, log_bytes)) return;
   auto records = List(false);
   if (!records.ok()) {
     Warn("old sessions cannot be removed", records.status());
     return;
   }
+  uint64_t total = 0;
+  for (const v1::SessionRecord& record : *records) total += record.log_bytes();
+  look_ = {bounds, bounds.max_log_bytes - std::min(total, bounds.max_log_bytes), absl::Now()};
   for (const std::string& id : Expired(*records, bounds, absl::ToUnixNanos(absl::Now()))) {
     spdlog::info("session {} is removed: the configured bounds are reached", id);
     Warn("an old session cannot be removed", index_->Remove(id).status());
   }
+}
+
+bool SessionRegistry::MayHaveExpired(const RetentionBounds& bounds, uint64_t more_log_bytes) {
+  const bool same = bounds == look_.bounds && absl::Now() - look_.time < kLookAgain;
+  if (!same || (bounds.max_log_bytes > 0 && more_log_bytes > look_.room)) return true;
+  look_.room -= std::min(more_log_bytes, look_.room);
+  return false;
 }
 
 void SessionRegistry::OnChange(const v1::SessionRecord& record) {

@@ -41,7 +41,6 @@ class SessionRegistry final : public SessionDirectory {
     std::shared_ptr<Session> live;  // Null: not one of this daemon's running sessions; read record.log.
   };
   struct Totals {
-    uint32_t running = 0;
     uint32_t stored = 0;
     uint64_t log_bytes = 0;
     uint64_t events = 0;  // Since the registry was opened.
@@ -90,6 +89,8 @@ class SessionRegistry final : public SessionDirectory {
   SessionRegistry(std::unique_ptr<SessionIndex> index, std::function<void()> on_close);
   size_t CountRunning() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void OnChange(const v1::SessionRecord& record);
+  // False while no bound can have been reached since the last look, `more_log_bytes` after it.
+  bool MayHaveExpired(const RetentionBounds& bounds, uint64_t more_log_bytes);
   // The row of a session of a daemon that has handed over to this one: made true, should that have been killed since.
   void RefreshForeign(v1::SessionRecord* record);
   // The session of a row, if it is one of ours; then the row becomes what the session is now.
@@ -104,6 +105,12 @@ class SessionRegistry final : public SessionDirectory {
   bool accepting_ ABSL_GUARDED_BY(mutex_) = true;
   uint64_t closed_events_ ABSL_GUARDED_BY(mutex_) = 0;  // Of sessions let go of.
   absl::Time idle_since_ ABSL_GUARDED_BY(mutex_);
+  // What Reap knows from the last time that it read the whole list. Only its thread's.
+  struct Look {
+    RetentionBounds bounds;
+    uint64_t room = 0;  // Log bytes to come until the bound is reached.
+    absl::Time time = absl::InfinitePast();
+  } look_;
 };
 
 }  // namespace ocpwatch

@@ -179,13 +179,6 @@ TEST_CASE("The runtime directory follows XDG_RUNTIME_DIR if that is absolute") {
   if (before == nullptr) unsetenv("XDG_RUNTIME_DIR");
 }
 
-TEST_CASE("Versions are compared by their numbers") {
-  CHECK(IsLater("0.10.0", "0.9.1"));
-  CHECK(IsLater("1.0.1", "1.0"));
-  CHECK_FALSE(IsLater("1.0", "1.0.0"));
-  CHECK_FALSE(IsLater("0.9.1", "0.10.0"));
-}
-
 TEST_CASE("A mistyped word finds its neighbour and a strange one finds none") {
   CHECK(Nearest("reprot", {"record", "report"}) == "report");
   CHECK(Nearest("stauts", {"start", "status", "stop"}) == "status");

@@ -276,6 +276,47 @@ TEST_CASE("Status tells what runs, what is stored and who the daemon is") {
   CHECK_FALSE(reply.draining());
 }
 
+TEST_CASE("A brief status counts no stored sessions") {
+  TestServer server;
+  TestRun run(&server);
+  run.Start(TestRun::Command({"true"}));
+  grpc::ClientContext context;
+  v1::StatusRequest request;
+  request.set_brief(true);
+  v1::StatusReply reply;
+  REQUIRE(server.stub().Status(&context, request, &reply).ok());
+  CHECK(reply.build_id() == kBuildId);
+  CHECK(reply.running_sessions() == 1);
+  CHECK(reply.stored_sessions() == 0);
+  run.Finish(0);
+}
+
+TEST_CASE("An idle daemon begins nothing for the client of another build; a busy one does") {
+  TestServer server;
+  auto start = TestRun::Command({"true"});
+  start.set_client_version(kVersion);
+  start.set_client_build_id("another");
+  {
+    grpc::ClientContext context;
+    const auto stream = server.stub().RunSession(&context);
+    v1::RunRequest request;
+    *request.mutable_start() = start;
+    REQUIRE(stream->Write(request));
+    v1::RunReply reply;
+    REQUIRE(stream->Read(&reply));
+    CHECK(reply.has_outdated());
+    CHECK_FALSE(stream->Read(&reply));
+    CHECK(stream->Finish().ok());
+  }
+  CHECK(server.List().sessions_size() == 0);
+  TestRun first(&server);
+  first.Start(TestRun::Command({"true"}));
+  TestRun second(&server);
+  second.Start(start);
+  second.Finish(0);
+  first.Finish(0);
+}
+
 TEST_CASE("Shutdown is refused while sessions run unless they are to be waited for") {
   TestServer server;
   TestRun run(&server);
