@@ -33,6 +33,8 @@ WAYS = ["make", "ccache", "ocp-watch"]
 # Seconds. For five, ext4 does not give away the inodes of removed files, and searches past them for others: nobody's first
 # build follows the removal of three trees and a store at once.
 SETTLE = 6
+# Of what takes some milliseconds, so many one after another: their median.
+REPEATED = {"again": 5}
 OTHERS = {"hits": hits_bench.measure, "soak": soak_bench.measure}
 
 
@@ -98,7 +100,7 @@ def measure(world, name, rounds):
             time.sleep(0.05)  # What is newer than a build must be so for make, too.
             # There and back, for a machine that gets slower or faster meanwhile.
             for way in WAYS if number % 2 == 0 else reversed(WAYS):
-                taken[step, way].append(runs.seconds(way))
+                taken[step, way].append(statistics.median(runs.seconds(way) for _ in range(REPEATED.get(step, 1))))
             ran[step].append(runs.ran())
         bench.say(f"{name}: round {number + 1} of {rounds}")
     bars = PROJECTS[name][4]
