@@ -230,8 +230,10 @@ absl::Status SessionIndex::Insert(v1::SessionRecord* record) {
   absl::MutexLock lock(&mutex_);
   if (absl::Status status = Execute(database_, "BEGIN IMMEDIATE"); !status.ok()) return status;
   absl::Status added = AddRow(record);
-  absl::Status ended = Execute(database_, added.ok() ? "COMMIT" : "ROLLBACK");
-  return added.ok() ? ended : added;
+  if (added.ok()) added = Execute(database_, "COMMIT");
+  // Else the next one could not begin. Where the database has ended it by itself there is none to end.
+  if (!added.ok()) Execute(database_, "ROLLBACK").IgnoreError();
+  return added;
 }
 
 absl::Status SessionIndex::AddRow(v1::SessionRecord* record) {

@@ -1,5 +1,8 @@
 #include "daemon/session/session_index.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
 #include <catch2/catch.hpp>
 
 #include "daemon/session/log_writer.h"
@@ -67,6 +70,26 @@ TEST_CASE("A session is found by id, by the last of a name, or as the last of al
   CHECK(index->Find("zlib").status().code() == absl::StatusCode::kNotFound);
   CHECK(index->Find("' OR 1=1 --").status().code() == absl::StatusCode::kNotFound);
   CHECK(index->List()->size() == 3);
+}
+
+TEST_CASE("A row for which there was no room leaves the list as it was, and others come after it") {
+  TemporaryDirectory directory;
+  auto index = OpenIndex(directory.path());
+  Add(*index, "a");
+  rlimit before;
+  REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
+  const auto signalled = signal(SIGXFSZ, SIG_IGN);
+  const rlimit nothing = {1, before.rlim_max};
+  REQUIRE(setrlimit(RLIMIT_FSIZE, &nothing) == 0);
+  v1::SessionRecord record;
+  record.set_name("b");
+  const absl::Status refused = index->Insert(&record);
+  REQUIRE(setrlimit(RLIMIT_FSIZE, &before) == 0);
+  signal(SIGXFSZ, signalled);
+  CHECK_FALSE(refused.ok());
+  CHECK(index->List()->size() == 1);
+  Add(*index, "c");
+  CHECK(index->Find("")->name() == "c");
 }
 
 TEST_CASE("An update replaces the row") {
