@@ -41,7 +41,12 @@ absl::StatusOr<v1::RunReply> SessionCall::Start(const v1::RunRequest::Start& sta
   v1::RunRequest request;
   *request.mutable_start() = start;
   v1::RunReply reply;
-  absl::Status status = Exchange(request, false, bound, &reply);
+  absl::Status status = Send(request, false, kStartBound);
+  if (status.ok()) {
+    stream_->ReadInitialMetadata(nullptr);  // That somebody is at work, before there is anything to say.
+    status = Done(kStartBound);
+  }
+  if (status.ok()) status = Receive(bound, &reply);
   while (status.ok() && reply.has_reused()) {
     if (!reply.reused().words().empty()) words(reply.reused().fd(), reply.reused().words());
     if (reply.reused().last()) break;
@@ -49,7 +54,8 @@ absl::StatusOr<v1::RunReply> SessionCall::Start(const v1::RunRequest::Start& sta
   }
   if (status.ok() && reply.has_wants_outputs()) {
     *request.mutable_outputs() = outputs(reply.wants_outputs().daemon_pid());
-    status = Exchange(request, false, kStartBound, &reply);
+    status = Send(request, false, kStartBound);
+    if (status.ok()) status = Receive(kStartBound, &reply);
   }
   if (!status.ok()) return status;
   if (reply.has_outdated()) return absl::UnavailableError("the daemon makes way for that of this ocp-watch");
@@ -63,7 +69,9 @@ absl::StatusOr<v1::Session> SessionCall::Finish(const v1::RunRequest::Finish& fi
   v1::RunRequest request;
   *request.mutable_finish() = finish;
   v1::RunReply reply;
-  if (absl::Status status = Exchange(request, true, kFinishBound, &reply); !status.ok()) return status;
+  absl::Status status = Send(request, true, kFinishBound);
+  if (status.ok()) status = Receive(kFinishBound, &reply);
+  if (!status.ok()) return status;
   if (!reply.has_finished()) return absl::InternalError("the daemon answered something else than the session");
   return std::move(*reply.mutable_finished());
 }
@@ -76,23 +84,24 @@ absl::StatusOr<bool> SessionCall::Await(std::chrono::seconds bound) {
   return absl::DeadlineExceededError("the daemon does not answer");
 }
 
-absl::Status SessionCall::Exchange(const v1::RunRequest& request, bool last, std::chrono::seconds bound,
-                                   v1::RunReply* reply) {
+absl::Status SessionCall::Done(std::chrono::seconds bound) {
+  const absl::StatusOr<bool> ok = Await(bound);
+  if (!ok.ok()) return ok.status();
+  return *ok ? absl::OkStatus() : End(bound);
+}
+
+absl::Status SessionCall::Send(const v1::RunRequest& request, bool last, std::chrono::seconds bound) {
   if (last) {
     stream_->WriteLast(request, grpc::WriteOptions(), nullptr);
   } else {
     stream_->Write(request, nullptr);
   }
-  const absl::StatusOr<bool> ok = Await(bound);
-  if (!ok.ok()) return ok.status();
-  return *ok ? Receive(bound, reply) : End(bound);
+  return Done(bound);
 }
 
 absl::Status SessionCall::Receive(std::chrono::seconds bound, v1::RunReply* reply) {
   stream_->Read(reply, nullptr);
-  const absl::StatusOr<bool> ok = Await(bound);
-  if (!ok.ok()) return ok.status();
-  return *ok ? absl::OkStatus() : End(bound);
+  return Done(bound);
 }
 
 absl::Status SessionCall::End(std::chrono::seconds bound) {

@@ -55,7 +55,9 @@ class SessionCall {
  private:
   // Waits for the one operation that is under way. False if it failed: the stream has broken.
   absl::StatusOr<bool> Await(std::chrono::seconds bound);
-  absl::Status Exchange(const v1::RunRequest& request, bool last, std::chrono::seconds bound, v1::RunReply* reply);
+  // Await, and why it failed.
+  absl::Status Done(std::chrono::seconds bound);
+  absl::Status Send(const v1::RunRequest& request, bool last, std::chrono::seconds bound);
   absl::Status Receive(std::chrono::seconds bound, v1::RunReply* reply);
   // Why the stream has ended.
   absl::Status End(std::chrono::seconds bound);

@@ -128,14 +128,16 @@ grpc::Status MonitorService::RunSession(grpc::ServerContext* context,
   if (!stream->Read(&request) || !request.has_start()) {
     return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "the first message has to be Start");
   }
-  auto header = HeaderFor(request.start());
-  if (!header.ok()) return ToGrpc(header.status());
   v1::RunReply reply;
   if (IsOutdatedFor(request.start()) && registry_->running() == 0) {
     reply.mutable_outdated();
     stream->Write(reply);
     return grpc::Status::OK;
   }
+  // The client hears at once that somebody is at work: what follows may take long.
+  stream->SendInitialMetadata();
+  auto header = HeaderFor(request.start());
+  if (!header.ok()) return ToGrpc(header.status());
   const bool build = header->mode() == v1::MODE_BUILD;
   if (build && store_ == nullptr) {
     return grpc::Status(grpc::StatusCode::FAILED_PRECONDITION,

@@ -92,6 +92,21 @@ class Daemon(harness.TestCase):
         session = harness.wait_until(lambda: self.world.document(name)["session"])
         self.assertFalse(session["complete"])
 
+    def test_standing_still_is_told(self):
+        """Nobody who begins waits for a daemon that does not answer."""
+        self.world.start()
+        pid = self.only(self.world.daemon_pids())
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            clients = [subprocess.Popen([harness.CLI, mode, "--", "true"], env=self.world.env, stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE) for mode in ("record", "build")]
+            for client in clients:
+                stdout, stderr = client.communicate(timeout=60)
+                self.assertEqual((125, b""), (client.returncode, stdout), stderr)
+                self.assertIn(b"does not answer", stderr)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
     def test_twenty_clients_start_one_daemon(self):
         self.world.cli("stop", check=False)
         harness.wait_until(lambda: not self.world.daemon_pids())
