@@ -16,7 +16,7 @@
 namespace ocpwatch {
 
 // Raised whenever the meaning of a record changes: older ones never match.
-inline constexpr uint32_t kActionVersion = 7;
+inline constexpr uint32_t kActionVersion = 8;
 
 class IgnoredEnvironment {
  public:

@@ -9,6 +9,7 @@
 #include <cstdlib>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
@@ -36,6 +37,17 @@ std::optional<uint64_t> BytesWritten(int32_t pid) {
   struct stat status;
   if (stat(threads.c_str(), &status) != 0 || status.st_nlink != 3) return std::nullopt;
   return NumberAfter(ReadProc(absl::StrCat(threads, "/", pid, "/io")), "wchar:", 10);
+}
+
+std::vector<int32_t> ChildrenOf(int32_t pid) {
+  std::vector<int32_t> children;
+  std::string pids = ReadProc(absl::StrCat("/proc/", pid, "/task/", pid, "/children"));
+  pids.resize(pids.rfind(' ') + 1);  // The last may have been cut.
+  for (const absl::string_view child : absl::StrSplit(pids, ' ', absl::SkipEmpty())) {
+    int32_t number = 0;
+    if (absl::SimpleAtoi(child, &number)) children.push_back(number);
+  }
+  return children;
 }
 
 std::optional<uint32_t> UmaskOf(int32_t pid) {

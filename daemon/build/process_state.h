@@ -20,6 +20,10 @@ std::optional<uint64_t> NumberAfter(const std::string& text, std::string_view fi
 // waited for). Nothing where it has several threads, or the kernel does not count.
 std::optional<uint64_t> BytesWritten(int32_t pid);
 
+// Those that its first thread has started and that have not been waited for; some of them if there are hundreds.
+// None where the kernel does not tell.
+std::vector<int32_t> ChildrenOf(int32_t pid);
+
 std::optional<uint32_t> UmaskOf(int32_t pid);
 
 // What a program inherits besides its descriptors, and may look at.

@@ -149,7 +149,7 @@ bool BuildRecorder::Impl::MakeRecord(Scope* scope, FollowedModel model, v1::Acti
   const Command* last = model.trace.Find(scope->command);
   const Process* const process = model.tracker.processes().Find(scope->process);
   if (last->end == v1::END_EXEC && process != nullptr) last = model.trace.Find(process->command);
-  AddOutputs(scope, record);
+  AddOutputs(scope, model, record);
   CarryTimes(*scope, model.trace.Find(scope->command)->executable);
   CheckInputs(scope, record);
   if (last == nullptr || last->end != v1::END_EXIT) {

@@ -243,8 +243,10 @@ class BuildRecorder::Impl {
                                    std::vector<OutputGroup>* groups);
   void Substitute(int32_t pid, const std::vector<OpenDescriptor>& open, std::vector<OutputGroup>* groups,
                   google::protobuf::RepeatedPtrField<v1::Substitute>* substitutes);
-  void AddOutputs(Scope* scope, v1::ActionRecord* record);
-  void AddFileOutput(Scope* scope, const OutputGroup& group, v1::Output output, v1::ActionRecord* record);
+  void AddOutputs(Scope* scope, FollowedModel model, v1::ActionRecord* record);
+  void AddFileOutput(Scope* scope, const OutputGroup& group, v1::Output output, FollowedModel model,
+                     v1::ActionRecord* record);
+  static bool WroteAlone(const Scope& scope, const OutputGroup& group, FollowedModel model);
 
   // ---- recorder_end.cc
   void End(Scope* scope, FollowedModel model, Decisions* decisions);

@@ -85,8 +85,9 @@ void BuildRecorder::Impl::FindHolders(const Process& source, uint32_t number, co
       other->descriptors.ForEach([&](int32_t, const Descriptor& descriptor) {
         holds = holds || (descriptor.writable && descriptor.path == opened->path);
       });
-      if (holds) group.holders.emplace_back(other->pid, BytesWritten(other->pid));
+      if (holds) group.holders.push_back({other->number, other->pid, BytesWritten(other->pid)});
     }
+    group.born = model.tracker.processes().made();
   }
 }
 
@@ -121,7 +122,44 @@ void BuildRecorder::Impl::Substitute(int32_t pid, const std::vector<OpenDescript
   }
 }
 
-void BuildRecorder::Impl::AddFileOutput(Scope* scope, const OutputGroup& group, v1::Output output,
+// Who wrote which part of a file is not seen: stdio writes without a call that could be intercepted. But whoever has
+// written nothing since the start, to wherever, has not written there; and neither has anybody whom he has started
+// since. That the command has ended is heard of late: he may have gone on, and started others that have come and gone.
+bool BuildRecorder::Impl::WroteAlone(const Scope& scope, const OutputGroup& group, FollowedModel model) {
+  const ProcessTable& processes = model.tracker.processes();
+  const auto is_holder = [&](const Process& process) {
+    return std::any_of(group.holders.begin(), group.holders.end(),
+                       [&](const OutputGroup::Holder& holder) { return holder.process == process.number; });
+  };
+  const auto is_started_by_holder = [&](const Process& process) {
+    const Process* above = &process;
+    while (above != nullptr && above->number != scope.process && !is_holder(*above)) {
+      const Process* const parent = processes.Find(above->parent);
+      above = parent != nullptr && parent->rank < above->rank ? parent : nullptr;
+    }
+    return above != nullptr && above->number != scope.process;
+  };
+  if (group.holders.empty()) return true;
+  for (const OutputGroup::Holder& holder : group.holders) {
+    if (!holder.written.has_value() || BytesWritten(holder.pid) != holder.written) return false;
+  }
+  absl::flat_hash_set<int32_t> known;
+  for (const Process* process : processes.InOrder()) {
+    if (!process->ended) known.insert(process->pid);
+    if (process->rank < group.born || !is_started_by_holder(*process)) continue;
+    if (process->ended || BytesWritten(process->pid) != 0) return false;
+  }
+  // Each that is not in the model yet has to be one of these.
+  uint32_t silent = 0;
+  for (const OutputGroup::Holder& holder : group.holders) {
+    for (const int32_t child : ChildrenOf(holder.pid)) {
+      if (!known.contains(child) && BytesWritten(child) == 0) ++silent;
+    }
+  }
+  return model.next_process.load() <= processes.made() + 1 + silent;
+}
+
+void BuildRecorder::Impl::AddFileOutput(Scope* scope, const OutputGroup& group, v1::Output output, FollowedModel model,
                                         v1::ActionRecord* record) {
   const FileState state = StateOf(group.path, /*nofollow=*/false);
   if (state.type != v1::FILE_REGULAR || state.stamp.ino != group.ino || state.stamp.size < group.start ||
@@ -140,12 +178,7 @@ void BuildRecorder::Impl::AddFileOutput(Scope* scope, const OutputGroup& group, 
     return;
   }
   const std::string bytes = ReadPart(group.path, group.start, state.stamp.size - group.start);
-  // Who wrote which part is not seen: stdio writes without a call that could be intercepted. But whoever has
-  // written nothing since the start, to wherever, has not written there.
-  const bool alone = std::all_of(group.holders.begin(), group.holders.end(), [](const auto& holder) {
-    return holder.second.has_value() && BytesWritten(holder.first) == holder.second;
-  });
-  if (group.unclear || group.in_place || !alone) {
+  if (group.unclear || group.in_place || !WroteAlone(*scope, group, model)) {
     scope->Taint(v1::Decision::REASON_OTHER,
                  group.in_place ? "its output went over what a file held before"
                                 : "others may have written to the file that its output went to",
@@ -161,12 +194,12 @@ void BuildRecorder::Impl::AddFileOutput(Scope* scope, const OutputGroup& group, 
   *record->add_outputs() = std::move(output);
 }
 
-void BuildRecorder::Impl::AddOutputs(Scope* scope, v1::ActionRecord* record) {
+void BuildRecorder::Impl::AddOutputs(Scope* scope, FollowedModel model, v1::ActionRecord* record) {
   for (const OutputGroup& group : scope->start.outputs) {
     v1::Output output;
     for (const int32_t fd : group.fds) output.add_fds(fd);
     if (group.kind == OpenDescriptor::Kind::kFile) {
-      AddFileOutput(scope, group, std::move(output), record);
+      AddFileOutput(scope, group, std::move(output), model, record);
       continue;
     }
     if (!group.stream.has_value()) {

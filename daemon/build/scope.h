@@ -97,8 +97,14 @@ struct OutputGroup {
   FileStamp stamp;        // Of a file, at the start.
   bool in_place = false;  // Of a file: what is written goes over what is there.
   bool unclear = false;   // Of a file: nobody knows who else can write to it.
-  // Of a file: who else can, what started the command say, and how much each had written by then, to wherever.
-  std::vector<std::pair<int32_t, std::optional<uint64_t>>> holders;
+  // Of a file: who else can, what started the command say; and those that they start later, of a rank from `born` on.
+  struct Holder {
+    uint32_t process = 0;
+    int32_t pid = 0;
+    std::optional<uint64_t> written;  // Bytes, to wherever, until the command was started.
+  };
+  std::vector<Holder> holders;
+  uint32_t born = 0;
   uint64_t dev = 0;
   uint64_t ino = 0;
 };

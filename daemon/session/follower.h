@@ -6,6 +6,8 @@
 #ifndef OCPWATCH_DAEMON_SESSION_FOLLOWER_H_
 #define OCPWATCH_DAEMON_SESSION_FOLLOWER_H_
 
+#include <atomic>
+#include <cstdint>
 #include <optional>
 #include <vector>
 
@@ -20,6 +22,8 @@ namespace ocpwatch {
 struct FollowedModel {
   Trace& trace;
   const Tracker& tracker;
+  // RingHeader::next_process: runs ahead of the model by the processes of which no frame has been read yet.
+  const std::atomic<uint32_t>& next_process;
 };
 
 using Decisions = std::vector<v1::Decision>;

@@ -22,6 +22,7 @@ Process& ProcessTable::Make(uint32_t number) {
   if (process == nullptr) {
     process = std::make_unique<Process>();
     process->number = number;
+    process->rank = made_++;
     process->descriptors = DescriptorTable(&budget_);
   }
   return *process;

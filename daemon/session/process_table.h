@@ -40,6 +40,7 @@ struct PendingExec {
 
 struct Process {
   uint32_t number = 0;
+  uint32_t rank = 0;  // So many were made before it. Its parent's is less.
   uint32_t parent = 0;
   int32_t pid = 0;  // 0: not known yet.
   int32_t parent_pid = 0;
@@ -75,6 +76,8 @@ class ProcessTable {
   std::vector<Process*> InOrder();
   std::vector<const Process*> InOrder() const;
   size_t size() const { return processes_.size(); }
+  // With those that were erased.
+  uint32_t made() const { return made_; }
   const DescriptorBudget& budget() const { return budget_; }
   DescriptorBudget* mutable_budget() { return &budget_; }
 
@@ -82,6 +85,7 @@ class ProcessTable {
   DescriptorBudget budget_;  // Before what refers to it.
   absl::flat_hash_map<uint32_t, std::unique_ptr<Process>> processes_;
   absl::flat_hash_map<int32_t, uint32_t> by_pid_;
+  uint32_t made_ = 0;
   Process* last_ = nullptr;  // Frames of one process often follow each other.
 };
 

@@ -73,7 +73,7 @@ void Session::Impl::OnFrame(const v1::Frame& frame, std::string_view bytes) {
     const Applied applied = tracker_.OnFrame(frame);
     log->AppendFrame(bytes);
     if (options.follower != nullptr) {
-      Keep(options.follower->OnFrame(frame, applied, {trace_, tracker_}));
+      Keep(options.follower->OnFrame(frame, applied, Model()));
       TellGone();
     }
     if (tells_events_) {
@@ -89,11 +89,13 @@ std::optional<v1::Reply> Session::Impl::Decide(const v1::Frame& frame, bool must
   absl::MutexLock lock(&mutex);
   Decisions decisions;
   std::optional<v1::Reply> reply(std::in_place);
-  if (!deaf_) reply = options.follower->Decide(frame, must, {trace_, tracker_}, &decisions);
+  if (!deaf_) reply = options.follower->Decide(frame, must, Model(), &decisions);
   if (reply.has_value() && reply->body_case() == v1::Reply::BODY_NOT_SET) reply->mutable_proceed();
   Keep(decisions);
   return reply;
 }
+
+FollowedModel Session::Impl::Model() { return {trace_, tracker_, ring->header().next_process}; }
 
 void Session::Impl::Note(const Decisions& decisions) {
   absl::MutexLock lock(&mutex);
@@ -112,7 +114,7 @@ void Session::Impl::Keep(const Decisions& decisions) {
 void Session::Impl::TellGone() {
   while (!gone_.empty()) {
     const std::vector<uint32_t> gone = std::exchange(gone_, {});
-    for (const uint32_t process : gone) Keep(options.follower->OnProcessGone(process, {trace_, tracker_}));
+    for (const uint32_t process : gone) Keep(options.follower->OnProcessGone(process, Model()));
   }
 }
 
@@ -127,7 +129,7 @@ void Session::Impl::OnDamage(uint32_t process, std::string_view what, uint64_t f
   if (deaf_) return;
   tracker_.OnDamage(damage);
   log->AppendEvent(event);
-  if (options.follower != nullptr) options.follower->OnDamage(process, {trace_, tracker_});
+  if (options.follower != nullptr) options.follower->OnDamage(process, Model());
   if (tells_events_) TellEvent(event, {.process = process});
 }
 
@@ -152,7 +154,7 @@ v1::SessionRecord Session::Impl::Finish(const v1::SessionEnd& end, bool linger) 
         log->AppendEvent(event);
         if (options.follower != nullptr) {
           TellGone();
-          Keep(options.follower->OnSessionEnd({trace_, tracker_}));
+          Keep(options.follower->OnSessionEnd(Model()));
         }
         leave = stop_lingering_;
       }
@@ -295,7 +297,7 @@ void Session::Impl::TellEvent(const v1::Event& event, const Applied& applied) {
 
 // The tracker calls these while the mutex is held.
 void Session::Impl::OnCommandStarted(CommandId command) ABSL_NO_THREAD_SAFETY_ANALYSIS {
-  if (options.follower != nullptr) options.follower->OnCommandStarted(command, {trace_, tracker_});
+  if (options.follower != nullptr) options.follower->OnCommandStarted(command, Model());
   Tell({.kind = Notification::Kind::kCommandStarted, .command = command});
 }
 

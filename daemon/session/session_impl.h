@@ -51,6 +51,7 @@ class Session::Impl final : public TrackerObserver {
   class QueryLock;
 
   void LetQueriesIn();
+  FollowedModel Model() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   // What the follower said becomes part of model and log.
   void Keep(const Decisions& decisions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   // Processes that the last event ended.
