@@ -202,7 +202,7 @@ void BuildRecorder::Impl::ObserveError(Scope* scope, PathId path, bool nofollow,
   }
   if (error == EACCES || error == EPERM || error == EEXIST || error == EISDIR || error == EINVAL || error == ENODATA ||
       error == ENOTSUP || error == EROFS || error == ETXTBSY || error == ENOTEMPTY || error == ENOEXEC ||
-      error == ENXIO) {
+      error == ENXIO || error == ELOOP || error == ENAMETOOLONG || error == EXDEV) {
     return ObserveNow(scope, path, nofollow, kMode, trace);
   }
   TaintUp(scope, v1::Decision::REASON_OTHER, "a call failed for a reason that may not come again", trace.Path(path));
