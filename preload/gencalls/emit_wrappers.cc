@@ -74,7 +74,9 @@ class WrapperEmitter {
     }
     Line(std::string("  ") + (is_void_ ? "" : "const auto returned = ") + "next(" + Arguments(true) + ");");
     EmitOutcome();
-    if (Reads(function_)) Line("  if (in_build_session && call.error == 0) call.stat_fd = call.fd;");
+    if (Reads(function_) || function_.op() == v1::OP_COPY) {
+      Line("  if (in_build_session && call.error == 0) call.stat_fd = call.fd;");
+    }
     Line("  RecordAfter(call);");
     if (Reads(function_)) Line("  if (call.error == 0) SettleReads(call.fd);");
     if (function_.op() == v1::OP_WAIT) Line("  if (in_build_session && call.result > 0) HoldForOutputs(call);");

@@ -581,6 +581,12 @@ class BuildCommands(building.TestCase):
             self.do(f"echo {number} > z")
             self.sh(script, timeout=60, hazards=True)
 
+    def test_who_throws_the_rest_of_a_pipe_away(self):
+        """grep splices it to /dev/null: it has read from the pipe that the shell has made, and from no other."""
+        script = "seq 100000 | grep 5 > /dev/null && echo found"
+        self.sh(script)
+        self.assertTrue(self.sh(script).nothing_ran())
+
     def test_back_from_a_directory_that_was_made(self):
         """What is found by way of it was not made in it."""
         script = "mkdir b; cat b/../in > b/out; cat b/out; rm -r b"
