@@ -38,6 +38,7 @@ Decisions BuildRecorder::Impl::OnProcessGone(uint32_t process, FollowedModel mod
   }
   std::sort(ended.begin(), ended.end(), [](const Scope* a, const Scope* b) { return a->command > b->command; });
   for (Scope* scope : ended) End(scope, model, &decisions);
+  TellFileOutputs(model);
   return decisions;
 }
 

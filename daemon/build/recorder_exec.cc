@@ -254,6 +254,7 @@ std::optional<v1::Reply> BuildRecorder::Impl::DecideExec(Scope* parent, const v1
   start.decision = NewDecision(number, v1::Decision::OUTCOME_RAN, why);
   start.decision.set_fingerprint(start.fingerprint);
   starts_[number] = std::move(start);
+  TellFileOutputs(model);
   return proceed;
 }
 

@@ -243,6 +243,8 @@ class BuildRecorder::Impl {
                                    std::vector<OutputGroup>* groups);
   void Substitute(int32_t pid, const std::vector<OpenDescriptor>& open, std::vector<OutputGroup>* groups,
                   google::protobuf::RepeatedPtrField<v1::Substitute>* substitutes);
+  // To the processes: whether any command has one, so that they must wait until it is known what it wrote there.
+  void TellFileOutputs(FollowedModel model) const;
   void AddOutputs(Scope* scope, FollowedModel model, v1::ActionRecord* record);
   void AddFileOutput(Scope* scope, const OutputGroup& group, v1::Output output, FollowedModel model,
                      v1::ActionRecord* record);

@@ -91,6 +91,17 @@ void BuildRecorder::Impl::FindHolders(const Process& source, uint32_t number, co
   }
 }
 
+void BuildRecorder::Impl::TellFileOutputs(FollowedModel model) const {
+  const auto has_file = [](const Start& start) {
+    return std::any_of(start.outputs.begin(), start.outputs.end(),
+                       [](const OutputGroup& group) { return group.kind == OpenDescriptor::Kind::kFile; });
+  };
+  const bool any =
+      std::any_of(starts_.begin(), starts_.end(), [&](const auto& start) { return has_file(start.second); }) ||
+      std::any_of(scopes_.begin(), scopes_.end(), [&](const auto& scope) { return has_file(scope.second->start); });
+  model.ring.file_outputs.store(any ? 1 : 0);
+}
+
 void BuildRecorder::Impl::SeparateDescriptions(int32_t pid, const std::vector<OpenDescriptor>& open,
                                                std::vector<OutputGroup>* groups) {
   for (OutputGroup& group : *groups) {
@@ -156,7 +167,7 @@ bool BuildRecorder::Impl::WroteAlone(const Scope& scope, const OutputGroup& grou
       if (!known.contains(child) && BytesWritten(child) == 0) ++silent;
     }
   }
-  return model.next_process.load() <= processes.made() + 1 + silent;
+  return model.ring.next_process.load() <= processes.made() + 1 + silent;
 }
 
 void BuildRecorder::Impl::AddFileOutput(Scope* scope, const OutputGroup& group, v1::Output output, FollowedModel model,

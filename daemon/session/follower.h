@@ -6,14 +6,13 @@
 #ifndef OCPWATCH_DAEMON_SESSION_FOLLOWER_H_
 #define OCPWATCH_DAEMON_SESSION_FOLLOWER_H_
 
-#include <atomic>
-#include <cstdint>
 #include <optional>
 #include <vector>
 
 #include "daemon/session/trace.h"
 #include "daemon/session/tracker.h"
 #include "ocpwatch/v1/intercept.pb.h"
+#include "ocpwatch/v1/ring.h"
 #include "ocpwatch/v1/session.pb.h"
 
 namespace ocpwatch {
@@ -22,8 +21,7 @@ namespace ocpwatch {
 struct FollowedModel {
   Trace& trace;
   const Tracker& tracker;
-  // RingHeader::next_process: runs ahead of the model by the processes of which no frame has been read yet.
-  const std::atomic<uint32_t>& next_process;
+  RingHeader& ring;  // Its next_process is ahead of the model, by the processes of which no frame has been read yet.
 };
 
 using Decisions = std::vector<v1::Decision>;

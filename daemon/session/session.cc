@@ -95,7 +95,7 @@ std::optional<v1::Reply> Session::Impl::Decide(const v1::Frame& frame, bool must
   return reply;
 }
 
-FollowedModel Session::Impl::Model() { return {trace_, tracker_, ring->header().next_process}; }
+FollowedModel Session::Impl::Model() { return {trace_, tracker_, ring->header()}; }
 
 void Session::Impl::Note(const Decisions& decisions) {
   absl::MutexLock lock(&mutex);

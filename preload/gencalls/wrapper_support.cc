@@ -80,14 +80,4 @@ const char* SocketPath(const sockaddr* address, socklen_t size, char (&path)[kSo
 
 bool AddressWasRead(int error) { return error != EFAULT && error != EBADF && error != ENOTSOCK && error != EINVAL; }
 
-void HoldForOutputs(const Call& wait) {
-  for (const int fd : {STDOUT_FILENO, STDERR_FILENO}) {
-    struct stat status = {};
-    if (Failed(RawFstat(fd, &status)) || !S_ISREG(status.st_mode)) continue;
-    Call barrier;
-    barrier.function = wait.function;
-    return RecordBefore(barrier, Behaviour::kSynchronous);
-  }
-}
-
 }  // namespace ocpwatch

@@ -43,11 +43,6 @@ inline Behaviour OnlyToWrite(Behaviour behaviour, uint32_t flags) {
   return behaviour == Behaviour::kSynchronous && !writes && in_build_session ? Behaviour::kAfter : behaviour;
 }
 
-// A wait has told of a child's end, and has been told. The daemon takes from a file what the child has written there,
-// as the last that was written; so a process that has a file as its own output or error goes on when that is done. 0.3
-// us where it has none.
-void HoldForOutputs(const Call& wait);
-
 // The real call has failed.
 inline void NoteFailure(Call& call, int error) {
   call.result = -1;

@@ -214,4 +214,11 @@ void RecordAfter(const Call& call) {
   CommitFrame(claim, frame.size(), false);
 }
 
+void HoldForOutputs(const Call& wait) {
+  if (session.ring->file_outputs.load(std::memory_order_relaxed) == 0) return;
+  Call barrier;
+  barrier.function = wait.function;
+  RecordBefore(barrier, Behaviour::kSynchronous);
+}
+
 }  // namespace ocpwatch

@@ -64,6 +64,10 @@ void RecordBefore(Call& call, Behaviour behaviour, Answer* answer);
 // Writes the AfterCall.
 void RecordAfter(const Call& call);
 
+// A wait has told of a child's end, and has been told. The daemon takes from a file what the child has written there,
+// as the last that was written; so while any command has a file as an output, whoever waits goes on when that is done.
+void HoldForOutputs(const Call& wait);
+
 }  // namespace ocpwatch
 
 #endif  // OCPWATCH_PRELOAD_RUNTIME_CALL_H_

@@ -587,6 +587,12 @@ class BuildCommands(building.TestCase):
         self.sh(script)
         self.assertTrue(self.sh(script).nothing_ran())
 
+    def test_what_writes_nothing_to_its_log_is_kept(self):
+        """Whatever is written there once it has ended, as the shell of a configure does."""
+        script = "exec 5> log; for i in 1 2 3 4; do cat in > /dev/null; (echo $i >&5); rm -f t$i; echo $i >&5; done; exec 5>&-; cat log"
+        self.do("echo 1 > in")
+        self.assertEqual([], self.sh(script).argvs("not reusable"))
+
     def test_back_from_a_directory_that_was_made(self):
         """What is found by way of it was not made in it."""
         script = "mkdir b; cat b/../in > b/out; cat b/out; rm -r b"

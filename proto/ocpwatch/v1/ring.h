@@ -37,7 +37,7 @@
 
 namespace ocpwatch {
 
-inline constexpr uint32_t kProtocol = 4;
+inline constexpr uint32_t kProtocol = 5;
 inline constexpr uint64_t kRingMagic = 0x31676e6952706f63;  // "copRing1", little endian
 
 // The longest frame. An argument of exec is at most 128 KiB (MAX_ARG_STRLEN) and argv is cut between arguments, a path
@@ -119,6 +119,7 @@ struct RingHeader {
   alignas(64)
       std::atomic<uint32_t> next_process;  // The next process number; starts at 2, the command's first process is 1.
   std::atomic<uint64_t> lost_frames;       // Not written for want of room.
+  std::atomic<uint32_t> file_outputs;      // 1: who waits for a child asks whether he may go on (daemon).
 
   alignas(64) unsigned char behaviours[kMaxFunctions];  // A Behaviour by FunctionId.
   alignas(64) ReplySlot slots[kReplySlots];

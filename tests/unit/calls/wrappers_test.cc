@@ -85,6 +85,7 @@ bool in_build_session = false;
 Behaviour BehaviourForRead(FunctionId function, int) { return BehaviourFor(function); }
 void SettleReads(int) {}
 void ForgetReadsNow(unsigned, unsigned) {}
+void HoldForOutputs(const Call&) {}
 
 namespace {
 
