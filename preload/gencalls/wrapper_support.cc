@@ -3,10 +3,6 @@
 #include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "preload/runtime/syscalls.h"
 
 namespace ocpwatch {
 
