@@ -4,10 +4,13 @@
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "daemon/store/digest.h"
 
 namespace ocpwatch {
@@ -28,7 +31,15 @@ constexpr const char* kIgnored[] = {"_",
                                     "XDG_SESSION_ID",
                                     "JOURNAL_STREAM",
                                     "INVOCATION_ID",
-                                    "DBUS_SESSION_BUS_ADDRESS"};
+                                    "DBUS_SESSION_BUS_ADDRESS",
+                                    "MAKEFLAGS=-j*",
+                                    "MAKEFLAGS=-l*",
+                                    "MAKEFLAGS=--jobserver-*",
+                                    "MFLAGS=-j*",
+                                    "MFLAGS=-l*",
+                                    "MFLAGS=--jobserver-*",
+                                    "CARGO_MAKEFLAGS=-j*",
+                                    "CARGO_MAKEFLAGS=--jobserver-*"};
 
 std::string_view NameOf(std::string_view entry) { return entry.substr(0, entry.find('=')); }
 std::string_view ValueOf(std::string_view entry) {
@@ -44,20 +55,42 @@ std::string Quoted(std::string_view value) {
   return absl::StrCat("\"", absl::CHexEscape(absl::string_view(shown.data(), shown.size())), cut ? "...\"" : "\"");
 }
 
-}  // namespace
-
-IgnoredEnvironment::IgnoredEnvironment(const v1::Configuration& configuration)
-    : names_(std::begin(kIgnored), std::end(kIgnored)) {
-  names_.insert(names_.end(), configuration.ignored_environment().begin(), configuration.ignored_environment().end());
+// `patterns`: with `*` at the end where any rest may follow.
+bool MatchesAny(std::string_view text, const std::vector<std::string>& patterns) {
+  return std::any_of(patterns.begin(), patterns.end(), [text](std::string_view pattern) {
+    if (!pattern.ends_with('*')) return pattern == text;
+    pattern.remove_suffix(1);
+    return text.starts_with(pattern);
+  });
 }
 
-bool IgnoredEnvironment::Has(std::string_view entry) const {
-  const std::string_view name = NameOf(entry);
-  return std::any_of(names_.begin(), names_.end(), [name](std::string_view ignored) {
-    if (!ignored.ends_with('*')) return ignored == name;
-    ignored.remove_suffix(1);
-    return name.starts_with(ignored);
-  });
+}  // namespace
+
+IgnoredEnvironment::IgnoredEnvironment(const v1::Configuration& configuration) {
+  std::vector<std::string> all(std::begin(kIgnored), std::end(kIgnored));
+  all.insert(all.end(), configuration.ignored_environment().begin(), configuration.ignored_environment().end());
+  for (const std::string& one : all) {
+    if (one.find('=') == std::string::npos) {
+      names_.push_back(one);
+    } else {
+      words_[std::string(NameOf(one))].emplace_back(ValueOf(one));
+    }
+  }
+}
+
+bool IgnoredEnvironment::Has(std::string_view entry) const { return MatchesAny(NameOf(entry), names_); }
+
+std::string IgnoredEnvironment::Counted(const std::string& entry) const {
+  const auto ignored = words_.find(NameOf(entry));
+  if (ignored == words_.end() || entry.size() == ignored->first.size()) return entry;
+  std::vector<std::string> counted = absl::StrSplit(std::string(ValueOf(entry)), ' ', absl::SkipEmpty());
+  // Behind `--` come values of variables, and behind a backslash the rest of a word: they may begin as they like.
+  const auto options = std::find(counted.begin(), counted.end(), "--");
+  if (std::any_of(counted.begin(), options, [](const std::string& word) { return word.ends_with('\\'); })) return entry;
+  counted.erase(std::remove_if(counted.begin(), options,
+                               [&](const std::string& word) { return MatchesAny(word, ignored->second); }),
+                options);
+  return absl::StrCat(ignored->first, "=", absl::StrJoin(counted, " "));
 }
 
 void Settle(const IgnoredEnvironment& ignored, v1::Fingerprint* key) {
@@ -66,6 +99,7 @@ void Settle(const IgnoredEnvironment& ignored, v1::Fingerprint* key) {
   environment.erase(std::remove_if(environment.begin(), environment.end(),
                                    [&](const std::string& entry) { return ignored.Has(entry); }),
                     environment.end());
+  for (std::string& entry : environment) entry = ignored.Counted(entry);
   std::sort(environment.begin(), environment.end());
 }
 

@@ -2,10 +2,13 @@
 // world do the same.
 //
 // Not a part of it: the content of the executable and of its libraries (they are observations), the process's pid and
-// limits, and the variables of the ignore list below, which change from shell to shell and from day to day.
+// limits, and what the ignore list below names of the environment, which changes from shell to shell and from day to
+// day.
 #ifndef OCPWATCH_DAEMON_BUILD_FINGERPRINT_H_
 #define OCPWATCH_DAEMON_BUILD_FINGERPRINT_H_
 
+#include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,14 +23,20 @@ inline constexpr uint32_t kActionVersion = 8;
 
 class IgnoredEnvironment {
  public:
-  // Beside those that the configuration names: `_`, OLDPWD, SHLVL, WINDOWID, SSH_AUTH_SOCK, SSH_CLIENT, SSH_CONNECTION,
-  // SSH_TTY, DBUS_SESSION_BUS_ADDRESS, XDG_SESSION_ID, TMUX, TMUX_PANE, STY, INVOCATION_ID, JOURNAL_STREAM.
+  // Beside what the configuration names: `_`, OLDPWD, SHLVL, WINDOWID, SSH_AUTH_SOCK, SSH_CLIENT, SSH_CONNECTION,
+  // SSH_TTY, DBUS_SESSION_BUS_ADDRESS, XDG_SESSION_ID, TMUX, TMUX_PANE, STY, INVOCATION_ID, JOURNAL_STREAM; and of
+  // MAKEFLAGS, MFLAGS and CARGO_MAKEFLAGS the words that say how many commands may run at a time, and where a jobserver
+  // is: what each of them does is the same with `-j8`, and a jobserver may have another name each time.
   explicit IgnoredEnvironment(const v1::Configuration& configuration);
   // `entry`: "NAME=value".
   bool Has(std::string_view entry) const;
+  // The entry without such words of its value as do not count.
+  std::string Counted(const std::string& entry) const;
 
  private:
-  std::vector<std::string> names_;  // With `*` at the end where any rest may follow.
+  // With `*` at the end where any rest may follow.
+  std::vector<std::string> names_;
+  std::map<std::string, std::vector<std::string>, std::less<>> words_;  // By the variable's name.
 };
 
 // Sorts the environment, takes out what is ignored, and sets the version.

@@ -660,6 +660,23 @@ int main(int argc, char** argv) {
         built = self.build(["make", "-j2", "-s"])
         self.assertNotIn(["b.c"], [[argument for argument in argv if argument == "b.c"] for argv in built.ran])
 
+    def test_how_many_at_a_time_makes_no_difference(self):
+        self.project()
+        self.build(["make", "-s"])
+        for how in (["-j2"], ["-j3", "-l9"], ["all"]):
+            self.remove("a.o", "b.o", "prog")
+            built = self.build(["make", "-s", *how])
+            self.assertEqual(["make"], built.ran_programs(), built)
+
+    def test_a_jobserver_may_have_another_name_each_time(self):
+        """As make 4.4's has, a named pipe."""
+        self.put("in", "x\n")
+        command = "cat in > out; cat out"
+        script = ("mkfifo jobs$$; exec 9<>jobs$$; echo + >&9; MAKEFLAGS=\" -j2 --jobserver-auth=fifo:jobs$$\" "
+                  f"sh -c '{command}'; exec 9>&-; rm jobs$$")
+        self.sh(script)
+        self.assertIn(["sh", "-c", command], self.sh(f": again; {script}").reused)
+
     def test_verify_finds_the_store_sound(self):
         self.project()
         self.build(MAKE)

@@ -33,6 +33,27 @@ TEST_CASE("The configuration may ignore more, with any rest behind a star") {
   CHECK(FingerprintOf(Key({"C=1"}, configuration)) != FingerprintOf(Key({"C=2"}, configuration)));
 }
 
+TEST_CASE("How many commands may run at a time, and where their jobserver is, makes no difference") {
+  const auto flags = [](const std::string& value) { return FingerprintOf(Key({"MAKEFLAGS=" + value})); };
+  CHECK(flags("w -j2 --jobserver-auth=3,4") == flags("w"));
+  CHECK(flags(" -j8 -l4 --jobserver-auth=fifo:/tmp/GMfifo17") == flags(""));
+  CHECK(flags("k -j2") != flags(""));
+  CHECK(flags("kw -j2") != flags("w -j2"));
+  CHECK(flags(" -j2 -- X=a\\ -j2") == flags(" -- X=a\\ -j2"));
+  CHECK(flags(" -- X=a\\ -j2") != flags(" -- X=a\\ -j3"));
+  CHECK(flags(" -Ia\\ -j2") != flags(" -Ia\\ -j3"));
+  CHECK(FingerprintOf(Key({"OTHER=-j2"})) != FingerprintOf(Key({"OTHER=-j3"})));
+  CHECK(FingerprintOf(Key({"MAKEFLAGS"})) != FingerprintOf(Key({"MAKEFLAGS="})));
+}
+
+TEST_CASE("The configuration may ignore words of a variable") {
+  v1::Configuration configuration;
+  configuration.add_ignored_environment("OPTIONS=parallel*");
+  CHECK(FingerprintOf(Key({"OPTIONS=nocheck parallel=2"}, configuration)) ==
+        FingerprintOf(Key({"OPTIONS=parallel=4 nocheck"}, configuration)));
+  CHECK(FingerprintOf(Key({"OPTIONS=nodoc"}, configuration)) != FingerprintOf(Key({"OPTIONS="}, configuration)));
+}
+
 TEST_CASE("Where one word ends and the next begins counts") {
   v1::Fingerprint joined = Key({});
   joined.set_argv(0, "cc-");
