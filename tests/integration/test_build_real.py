@@ -93,7 +93,7 @@ class BuildReal(building.TestCase):
             thread.start()
         for thread in threads:
             thread.join()
-        return statuses, building.Built(None, rows)
+        return statuses, building.Built(None, lambda: rows)
 
     def test_ten_sessions_build_ten_checkouts(self):
         self.source("lua")
