@@ -17,29 +17,22 @@ namespace ocpwatch {
 
 namespace {
 
-constexpr const char* kIgnored[] = {"_",
-                                    "OLDPWD",
-                                    "SHLVL",
-                                    "WINDOWID",
-                                    "SSH_CLIENT",
-                                    "SSH_CONNECTION",
-                                    "SSH_TTY",
-                                    "SSH_AUTH_SOCK",
-                                    "TMUX",
-                                    "TMUX_PANE",
-                                    "STY",
-                                    "XDG_SESSION_ID",
-                                    "JOURNAL_STREAM",
-                                    "INVOCATION_ID",
-                                    "DBUS_SESSION_BUS_ADDRESS",
-                                    "MAKEFLAGS=-j*",
-                                    "MAKEFLAGS=-l*",
-                                    "MAKEFLAGS=--jobserver-*",
-                                    "MFLAGS=-j*",
-                                    "MFLAGS=-l*",
-                                    "MFLAGS=--jobserver-*",
-                                    "CARGO_MAKEFLAGS=-j*",
-                                    "CARGO_MAKEFLAGS=--jobserver-*"};
+// A session, a terminal or a daemon's number, and who started it all.
+constexpr const char* kIgnored[] = {
+    "_", "OLDPWD", "SHLVL", "XDG_SESSION_ID", "XDG_ACTIVATION_TOKEN", "DESKTOP_STARTUP_ID", "SESSION_MANAGER",
+    "DBUS_SESSION_BUS_ADDRESS", "JOURNAL_STREAM", "INVOCATION_ID", "SYSTEMD_EXEC_PID", "MANAGERPID",
+    // Terminals and their windows.
+    "GPG_TTY", "TMUX", "TMUX_PANE", "STY", "WINDOWID", "GNOME_TERMINAL_SCREEN", "GNOME_TERMINAL_SERVICE",
+    "KONSOLE_DBUS_*", "KITTY_PID", "KITTY_WINDOW_ID", "KITTY_LISTEN_ON", "WEZTERM_PANE", "WEZTERM_UNIX_SOCKET",
+    "ALACRITTY_LOG", "ALACRITTY_SOCKET", "ALACRITTY_WINDOW_ID", "TERM_SESSION_ID", "ITERM_SESSION_ID",
+    "VSCODE_IPC_HOOK_CLI", "VSCODE_GIT_IPC_HANDLE",
+    // Who is logged in from where, and keys.
+    "SSH_CLIENT", "SSH_CONNECTION", "SSH_TTY", "SSH_AUTH_SOCK", "SSH_AGENT_PID", "GPG_AGENT_INFO",
+    // make tells which terminal it writes to; that it is one, does count.
+    "MAKE_TERMOUT=/dev/*", "MAKE_TERMERR=/dev/*",
+    // How many commands may run at a time, and where their jobserver is.
+    "MAKEFLAGS=-j*", "MAKEFLAGS=-l*", "MAKEFLAGS=--jobserver-*", "MFLAGS=-j*", "MFLAGS=-l*", "MFLAGS=--jobserver-*",
+    "CARGO_MAKEFLAGS=-j*", "CARGO_MAKEFLAGS=--jobserver-*"};
 
 std::string_view NameOf(std::string_view entry) { return entry.substr(0, entry.find('=')); }
 std::string_view ValueOf(std::string_view entry) {

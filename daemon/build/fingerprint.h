@@ -23,10 +23,7 @@ inline constexpr uint32_t kActionVersion = 8;
 
 class IgnoredEnvironment {
  public:
-  // Beside what the configuration names: `_`, OLDPWD, SHLVL, WINDOWID, SSH_AUTH_SOCK, SSH_CLIENT, SSH_CONNECTION,
-  // SSH_TTY, DBUS_SESSION_BUS_ADDRESS, XDG_SESSION_ID, TMUX, TMUX_PANE, STY, INVOCATION_ID, JOURNAL_STREAM; and of
-  // MAKEFLAGS, MFLAGS and CARGO_MAKEFLAGS the words that say how many commands may run at a time, and where a jobserver
-  // is: what each of them does is the same with `-j8`, and a jobserver may have another name each time.
+  // The table in fingerprint.cc, and what the configuration names.
   explicit IgnoredEnvironment(const v1::Configuration& configuration);
   // `entry`: "NAME=value".
   bool Has(std::string_view entry) const;

@@ -1,5 +1,6 @@
 """Scenario A.7: the traced run equals the untraced one."""
 import fcntl
+import json
 import os
 import pty
 import re
@@ -144,6 +145,21 @@ class Terminal(harness.TestCase):
     def test_a_pager(self):
         self.write("text", "".join(f"line {i}\n" for i in range(200)))
         self.compare(["less", "text"], keys=[(b"line 20", b"G"), (b"line 199", b"q")])
+
+    def test_a_build_on_another_terminal(self):
+        """make tells the commands below it which terminal it writes to."""
+        self.write("in", "x\n")
+        self.write("Makefile", "all: out\nout: in\n\t@sh -c 'cat in > out; echo made'\n")
+        for goals in (["all"], ["all", "all"]):
+            shown, status = self.on_terminal([harness.CLI, "build", "--name", str(len(goals)), "--", "make", *goals])
+            self.assertEqual(0, status)
+            self.assertIn(b"made", shown)
+            os.unlink(self.path("out"))
+            held = [pty.openpty() for _ in range(3)]
+            self.addCleanup(lambda ends: [os.close(end) for pair in ends for end in pair], held)
+        ran = [row["command"]["argv"][0] for row in json.loads(self.world.cli("explain", "2", "--json"))["commands"]
+               if row["outcome"] != "reused"]
+        self.assertEqual(["make"], ran)
 
 
 if __name__ == "__main__":

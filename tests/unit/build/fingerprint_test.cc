@@ -46,6 +46,17 @@ TEST_CASE("How many commands may run at a time, and where their jobserver is, ma
   CHECK(FingerprintOf(Key({"MAKEFLAGS"})) != FingerprintOf(Key({"MAKEFLAGS="})));
 }
 
+TEST_CASE("Which terminal it is makes no difference, but that it is one") {
+  const auto print = [](const std::string& variable) { return FingerprintOf(Key({variable})); };
+  for (const std::string name : {"MAKE_TERMOUT", "MAKE_TERMERR"}) {
+    CHECK(print(name + "=/dev/pts/4") == print(name + "=/dev/pts/11"));
+    CHECK(print(name + "=/dev/pts/4") != print("A=1"));
+    CHECK(print(name + "=/dev/pts/4") != print(name + "=true"));
+  }
+  CHECK(print("GPG_TTY=/dev/pts/4") == print("TMUX_PANE=%7"));
+  CHECK(print("TERM=xterm") != print("TERM=dumb"));
+}
+
 TEST_CASE("The configuration may ignore words of a variable") {
   v1::Configuration configuration;
   configuration.add_ignored_environment("OPTIONS=parallel*");
