@@ -93,8 +93,14 @@ build() {
 
 # build_product: build/release as far as the user needs it. A tree that was set up for tests stays so.
 build_product() {
-  [[ -f $root/build/release/.options ]] || configure release "${release_options[@]}" -DOCPWATCH_TESTS=OFF
+  [[ -f $root/build/release/.options ]] || configure release "${release_options[@]}" "${as_one[@]}" -DOCPWATCH_TESTS=OFF
   build release cli/ocp-watch daemon/watchd preload/libocpwatch-preload.so
 }
 
 release_options=(-DCMAKE_BUILD_TYPE=RelWithDebInfo)
+# Four fifths of a build go into templates that each file makes anew. From nothing the product takes 111 s with a target's
+# files in one, and 343 s one by one; after a change of one file 32 s, and 6 s (2 cores, GCC 12). All of a target's, not so
+# many at a time: what collides does so at once, and not with the next file that comes.
+as_one=(-DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=0)
+# For whoever changes files; and so each has to include what it needs.
+one_by_one=(-DCMAKE_UNITY_BUILD=OFF)
