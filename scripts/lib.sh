@@ -66,17 +66,18 @@ lock_build() {
 
 unlock_build() { exec {build_lock}>&-; }
 
-# configure NAME OPTION...: build/NAME, if it is not configured with these options yet. A changed CMakeLists.txt is Ninja's
-# matter. ccache is chosen only for a new folder: a change of the compiler's command would build everything again.
+# configure NAME OPTION...: build/NAME, if it is not configured with these options yet; with others, anew: a changed compiler
+# makes cmake forget the options given with it. A changed CMakeLists.txt is Ninja's matter.
 configure() {
   local dir=$root/build/$1 launcher=()
   shift
   [[ -f $dir/build.ninja && -f $dir/.options && $(<"$dir/.options") == "$*" ]] && return
-  if [[ ! -f $dir/CMakeCache.txt ]] && command -v ccache >/dev/null; then
+  if command -v ccache >/dev/null; then
     launcher=(-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
   fi
   say "Configuring ${dir#"$root"/}"
-  cmake -S "$root" -B "$dir" -G Ninja "${launcher[@]}" "$@" >&2 || die "cmake failed"
+  rm -f "$dir/.options"
+  cmake --fresh -S "$root" -B "$dir" -G Ninja "${launcher[@]}" "$@" >&2 || die "cmake failed"
   printf '%s' "$*" >"$dir/.options"
 }
 
