@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Bar 9: the README's two commands on a Debian that has nothing of what the project needs: debootstrap's minimal base with
 # git. `scripts/test --fresh-machine [--tests|--keep]`: the first takes ten minutes and 2 GB below build/fresh-machine; with
-# --tests the second too, half an hour more; --keep leaves the root.
+# --tests the second too, half an hour more, or as CI does it where CI is set; --keep leaves the root.
 set -euo pipefail
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 place=$project/build/fresh-machine
@@ -39,7 +39,7 @@ mount --rbind /dev "$root/dev"
 mkdir -p "$root/run/user"
 
 git clone -q "$project" "$root/root/ocp-watch"
-in_root() { chroot "$root" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin TERM=dumb bash -euo pipefail -c "cd /root/ocp-watch; $1"; }
+in_root() { chroot "$root" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin TERM=dumb ${CI:+CI="$CI"} bash -euo pipefail -c "cd /root/ocp-watch; $1"; }
 # Also after a failure no daemon is left; the root is, to look into.
 trap 'in_root "build/release/cli/ocp-watch stop" 2>/dev/null || true' EXIT
 
