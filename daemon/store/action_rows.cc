@@ -9,7 +9,7 @@ namespace {
 
 constexpr char kSchema[] =
     "CREATE TABLE IF NOT EXISTS actions(id INTEGER PRIMARY KEY, fingerprint BLOB NOT NULL, place INTEGER NOT NULL,"
-    "  used INTEGER NOT NULL, record BLOB NOT NULL);"
+    "  inputs INTEGER NOT NULL, used INTEGER NOT NULL, record BLOB NOT NULL);"
     "CREATE TABLE IF NOT EXISTS paths(action INTEGER PRIMARY KEY, makes BLOB NOT NULL, reads BLOB NOT NULL);"
     "CREATE TABLE IF NOT EXISTS digests(path BLOB PRIMARY KEY, stamp BLOB NOT NULL, digest BLOB NOT NULL) WITHOUT "
     "ROWID;"
@@ -49,6 +49,17 @@ uint64_t ActionRows::HashOfPlace(const v1::Fingerprint& key) {
   return HashOf(bytes);
 }
 
+uint64_t ActionRows::HashOfInputs(const v1::ActionRecord& record) {
+  std::string bytes;
+  for (const v1::Observation& observation : record.observations()) {
+    const uint64_t size = observation.ByteSizeLong();
+    const size_t begin = bytes.append(AsBytes(size)).size();
+    bytes.resize(begin + size);
+    observation.SerializeWithCachedSizesToArray(reinterpret_cast<uint8_t*>(bytes.data() + begin));
+  }
+  return HashOf(bytes);
+}
+
 absl::StatusOr<std::unique_ptr<ActionRows>> ActionRows::Open(const std::string& path) {
   absl::StatusOr<std::unique_ptr<Database>> writer = Database::Open(path, kSchema);
   if (!writer.ok()) return writer.status();
@@ -59,13 +70,14 @@ absl::StatusOr<std::unique_ptr<ActionRows>> ActionRows::Open(const std::string& 
 
 absl::Status ActionRows::Load(absl::FunctionRef<void(Row)> action, DigestCache* digests,
                               std::map<std::string, int64_t>* counters) {
-  Query actions(reader_->raw(), "SELECT id, fingerprint, place, used, length(record) FROM actions ORDER BY id");
+  Query actions(reader_->raw(), "SELECT id, fingerprint, place, inputs, used, length(record) FROM actions ORDER BY id");
   while (actions.Next()) {
     action({.id = static_cast<uint64_t>(actions.Integer(0)),
             .fingerprint = std::string(actions.Blob(1)),
             .place = static_cast<uint64_t>(actions.Integer(2)),
-            .used_unix_ns = actions.Integer(3),
-            .bytes = static_cast<uint64_t>(actions.Integer(4))});
+            .inputs = static_cast<uint64_t>(actions.Integer(3)),
+            .used_unix_ns = actions.Integer(4),
+            .bytes = static_cast<uint64_t>(actions.Integer(5))});
   }
   if (!actions.status().ok()) return actions.status();
   Query known(reader_->raw(), "SELECT path, stamp, digest FROM digests");
@@ -123,15 +135,15 @@ absl::Status ActionRows::WriteRows(const Batch& batch) {
     if (absl::Status done = drop_paths.Bind(1, static_cast<int64_t>(id)).Run(); !done.ok()) return done;
   }
   // OR REPLACE: the end of a commit may have failed after all was written.
-  Query insert(raw, "INSERT OR REPLACE INTO actions(id, fingerprint, place, used, record) VALUES(?, ?, ?, ?, ?)");
+  Query insert(raw,
+               "INSERT OR REPLACE INTO actions(id, fingerprint, place, inputs, used, record) VALUES(?, ?, ?, ?, ?, ?)");
   Query paths(raw, "INSERT OR REPLACE INTO paths(action, makes, reads) VALUES(?, ?, ?)");
   for (const auto& [row, action] : batch.added) {
     const auto id = static_cast<int64_t>(row.id);
     const std::string bytes = action->record.SerializeAsString();
     insert.Bind(1, id).Bind(2, std::string_view(row.fingerprint)).Bind(3, static_cast<int64_t>(row.place));
-    if (absl::Status done = insert.Bind(4, row.used_unix_ns).Bind(5, std::string_view(bytes)).Run(); !done.ok()) {
-      return done;
-    }
+    insert.Bind(4, static_cast<int64_t>(row.inputs)).Bind(5, row.used_unix_ns).Bind(6, std::string_view(bytes));
+    if (absl::Status done = insert.Run(); !done.ok()) return done;
     std::string makes;
     std::string reads;
     for (const v1::Effect& effect : action->record.effects()) AppendHash(effect.path(), &makes);

@@ -1,8 +1,9 @@
 // The database of the store, <directory>/actions.db (SQLite in WAL mode):
 //
-//   actions(id, fingerprint, place, used, record)   record: a v1::ActionRecord; place: hash of argv and cwd
-//   paths(action, makes, reads)                     hashes, of 8 bytes each, of the paths it makes and it reads
-//   digests(path, stamp, digest)                    see digest_cache.h
+//   actions(id, fingerprint, place, inputs, used, record)
+//                                 record: a v1::ActionRecord; place: hash of argv and cwd; inputs: of the observations
+//   paths(action, makes, reads)   hashes, of 8 bytes each, of the paths it makes and it reads
+//   digests(path, stamp, digest)  see digest_cache.h
 //   counters(name, value)
 //
 // A record of 500 observations takes 46 KB, its paths 4; to write 200 of them 85 ms (with a row for each path 236); to
@@ -39,7 +40,8 @@ class ActionRows {
   struct Row {
     uint64_t id = 0;
     std::string fingerprint;
-    uint64_t place = 0;
+    uint64_t place = 0;   // HashOfPlace.
+    uint64_t inputs = 0;  // HashOfInputs.
     int64_t used_unix_ns = 0;
     uint64_t bytes = 0;  // Of the record.
   };
@@ -60,6 +62,8 @@ class ActionRows {
   static absl::StatusOr<std::unique_ptr<ActionRows>> Open(const std::string& path);
 
   static uint64_t HashOfPlace(const v1::Fingerprint& key);
+  // Of all observations: that of one record that is to take the place of another is compared, not parsed.
+  static uint64_t HashOfInputs(const v1::ActionRecord& record);
 
   // ---- Looking up. ----
   absl::Status Load(absl::FunctionRef<void(Row)> action, DigestCache* digests,

@@ -14,13 +14,6 @@ namespace {
 // rest of Put.
 constexpr size_t kParsedRatio = 4;
 
-bool SameInputs(const v1::ActionRecord& a, const v1::ActionRecord& b) {
-  return std::equal(a.observations().begin(), a.observations().end(), b.observations().begin(), b.observations().end(),
-                    [](const v1::Observation& left, const v1::Observation& right) {
-                      return left.SerializeAsString() == right.SerializeAsString();
-                    });
-}
-
 bool HasPath(const v1::ActionRecord& record, const absl::flat_hash_set<std::string>& paths, ActionRows::Kind kind) {
   if (kind == ActionRows::Kind::kMakes) {
     return std::any_of(record.effects().begin(), record.effects().end(),
@@ -112,6 +105,21 @@ std::vector<ActionPtr> ActionTable::Find(std::string_view fingerprint) {
   return found;
 }
 
+std::vector<Candidate> ActionTable::Candidates(std::string_view fingerprint) const {
+  std::vector<Candidate> candidates;
+  const auto ids = by_fingerprint_.find(absl::string_view(fingerprint.data(), fingerprint.size()));
+  if (ids == by_fingerprint_.end()) return candidates;
+  for (auto id = ids->second.rbegin(); id != ids->second.rend(); ++id) {
+    candidates.push_back({*id, entries_.at(*id).against});
+  }
+  return candidates;
+}
+
+void ActionTable::NoteMismatch(uint64_t id, const v1::Observation& observation) {
+  const auto found = entries_.find(id);
+  if (found != entries_.end()) found->second.against = std::make_shared<const v1::Observation>(observation);
+}
+
 std::vector<ActionPtr> ActionTable::FindSimilar(const v1::Fingerprint& key, size_t limit) {
   std::vector<ActionPtr> found;
   const auto ids = by_place_.find(ActionRows::HashOfPlace(key));
@@ -142,22 +150,26 @@ void ActionTable::Put(v1::ActionRecord record) {
   action->record = std::move(record);
   action->id = next_id_;
   action->last_used_unix_ns = absl::GetCurrentTimeNanos();
+  const uint64_t inputs = ActionRows::HashOfInputs(action->record);
   Ids before;
   if (const auto found = by_fingerprint_.find(action->record.fingerprint()); found != by_fingerprint_.end()) {
     before = found->second;
   }
   size_t left = before.size();
   for (const uint64_t id : before) {
-    const ActionPtr old = Get(id);
-    if (old == nullptr || left >= kMaxRecordsPerFingerprint || SameInputs(old->record, action->record)) {
+    Entry& old = entries_.at(id);
+    if (left >= kMaxRecordsPerFingerprint || old.row.inputs == inputs) {
       Forget(id);
       --left;
+    } else if (old.written) {
+      DropParsed(old);
     }
   }
   changed_.insert(action->id);
   Add({.row = {.id = action->id,
                .fingerprint = action->record.fingerprint(),
                .place = ActionRows::HashOfPlace(action->record.key()),
+               .inputs = inputs,
                .used_unix_ns = action->last_used_unix_ns,
                .bytes = action->record.ByteSizeLong()}});
   Keep(entries_.at(action->id), action);
@@ -217,7 +229,9 @@ ActionRows::Batch ActionTable::TakeBatch() {
 void ActionTable::Written(const ActionRows::Batch& batch) {
   for (const ActionRows::Batch::New& added : batch.added) {
     const auto found = entries_.find(added.row.id);
-    if (found != entries_.end()) found->second.written = true;
+    if (found == entries_.end()) continue;
+    found->second.written = true;
+    if (IsOld(found->second)) DropParsed(found->second);
   }
   Evict();
 }

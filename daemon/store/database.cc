@@ -62,8 +62,9 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Connect(const std::string& p
   std::unique_ptr<Database> database(new Database(raw));
   if (result != SQLITE_OK) return Error(raw);
   sqlite3_busy_timeout(raw, kBusyTimeoutMs);
-  // NORMAL: a power cut may lose the last transactions, never the database.
-  for (const char* sql : {"PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL"}) {
+  // NORMAL: a power cut may lose the last transactions, never the database. The cache, in KiB, instead of 2000: builds
+  // fill that with what is read once, and without it neither Find nor Commit takes longer.
+  for (const char* sql : {"PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL", "PRAGMA cache_size=-256"}) {
     if (absl::Status status = database->Execute(sql); !status.ok()) return status;
   }
   return database;

@@ -181,6 +181,21 @@ std::vector<ActionPtr> DiskStore::Find(std::string_view fingerprint) {
   return table_->Find(fingerprint);
 }
 
+std::vector<Candidate> DiskStore::Candidates(std::string_view fingerprint) {
+  absl::MutexLock lock(&mutex_);
+  return table_->Candidates(fingerprint);
+}
+
+ActionPtr DiskStore::Get(uint64_t id) {
+  absl::MutexLock lock(&mutex_);
+  return table_->Get(id);
+}
+
+void DiskStore::NoteMismatch(uint64_t id, const v1::Observation& observation) {
+  absl::MutexLock lock(&mutex_);
+  table_->NoteMismatch(id, observation);
+}
+
 std::vector<ActionPtr> DiskStore::FindSimilar(const v1::Fingerprint& key, size_t limit) {
   absl::MutexLock lock(&mutex_);
   return table_->FindSimilar(key, limit);

@@ -1,7 +1,7 @@
 // The store on a disk: blobs, actions and digests under one directory, see store.h, blob_store.h, action_table.h.
 //
 //   <directory>/staged        see staged_names.h
-//   <directory>/version       "2": kStoreVersion; another one is renamed aside, whole (store.old-<time>)
+//   <directory>/version       "3": kStoreVersion; another one is renamed aside, whole (store.old-<time>)
 //   <directory>/actions.db    with -wal and -shm of SQLite; a damaged one is renamed aside, the blobs stay
 //
 // Threads: any caller's, and one that commits what is new a moment after it came. One mutex guards the table; files are
@@ -23,7 +23,7 @@
 
 namespace ocpwatch {
 
-inline constexpr char kStoreVersion[] = "2";
+inline constexpr char kStoreVersion[] = "3";
 
 class DiskStore final : public Store {
  public:
@@ -44,6 +44,9 @@ class DiskStore final : public Store {
   StagedNames* staged_names() override { return &staged_names_; }
   absl::StatusOr<std::string> ReadBlob(const Digest& digest) override { return blobs_.Read(digest); }
   std::vector<ActionPtr> Find(std::string_view fingerprint) override;
+  std::vector<Candidate> Candidates(std::string_view fingerprint) override;
+  ActionPtr Get(uint64_t id) override;
+  void NoteMismatch(uint64_t id, const v1::Observation& observation) override;
   std::vector<ActionPtr> FindSimilar(const v1::Fingerprint& key, size_t limit) override;
   absl::Status Put(v1::ActionRecord record) override;
   absl::Status Commit() override;

@@ -68,14 +68,41 @@ TEST_CASE("records of one fingerprint are kept newest first, as many as the boun
 
 TEST_CASE("a record with the same observations takes the other's place") {
   const StoreWorld world;
-  const auto store = world.Open();
+  auto store = world.Open();
   REQUIRE(store->Put(Record("a", "/w/a.c", "one", "/w/a.o", *store->PutBytes("1"))).ok());
   REQUIRE(store->Put(Record("a", "/w/a.c", "two", "/w/a.o", *store->PutBytes("2"))).ok());
+  SECTION("in one daemon") {}
+  SECTION("in the next") {
+    store.reset();
+    store = world.Open();
+  }
   REQUIRE(store->Put(Record("a", "/w/a.c", "one", "/w/a.o", *store->PutBytes("3"))).ok());
   const std::vector<ActionPtr> found = Find(*store, "a");
   REQUIRE(found.size() == 2);
   CHECK(FromProto(found[0]->record.effects(0).digest()) == DigestOf("3"));
   CHECK(FromProto(found[1]->record.effects(0).digest()) == DigestOf("2"));
+}
+
+TEST_CASE("candidates come newest first, with what has last spoken against them") {
+  const StoreWorld world;
+  auto store = world.Open();
+  const std::string fingerprint = std::string(31, '.') + "a";
+  REQUIRE(store->Put(Record("a", "/w/a.c", "one", "/w/a.o", *store->PutBytes("1"))).ok());
+  REQUIRE(store->Put(Record("a", "/w/a.c", "two", "/w/a.o", *store->PutBytes("2"))).ok());
+  const ActionPtr old = Find(*store, "a").at(1);
+  store->NoteMismatch(old->id, old->record.observations(0));
+  const std::vector<Candidate> candidates = store->Candidates(fingerprint);
+  REQUIRE(candidates.size() == 2);
+  CHECK(candidates[0].against == nullptr);
+  CHECK(candidates[1].id == old->id);
+  REQUIRE(candidates[1].against != nullptr);
+  CHECK(FromProto(candidates[1].against->digest()) == DigestOf("one"));
+  CHECK(FromProto(store->Get(candidates[0].id)->record.observations(0).digest()) == DigestOf("two"));
+  store->Forget(old->id);
+  store->NoteMismatch(old->id, old->record.observations(0));
+  CHECK(store->Get(old->id) == nullptr);
+  CHECK(store->Candidates(fingerprint).size() == 1);
+  CHECK(store->Candidates(std::string(31, '.') + "b").empty());
 }
 
 TEST_CASE("a forgotten record is gone, also from the disk, and who has it may go on reading it") {
@@ -151,6 +178,29 @@ TEST_CASE("parsed records take no more memory than the bound says") {
     REQUIRE(table.Find(std::string(32 - name.size(), '.') + name).size() == 1);
     CHECK(table.parsed_bytes() <= kMaxParsedBytes);
   }
+}
+
+TEST_CASE("of a fingerprint only the newest record stays parsed") {
+  const StoreWorld world;
+  auto rows = ActionRows::Open(world.Path("actions.db"));
+  REQUIRE(rows.ok());
+  ActionTable table(rows->get());
+  const auto put = [&](const std::string& content) {
+    table.Put(Record("a", "/w/in", content, "/w/out", DigestOf("")));
+    return table.parsed_bytes();
+  };
+  const auto commit = [&] {
+    const ActionRows::Batch batch = table.TakeBatch();
+    REQUIRE((*rows)->Write(batch).ok());
+    table.Written(batch);
+    return table.parsed_bytes();
+  };
+  const size_t one = put("1");
+  CHECK(put("2") == 2 * one);  // Not written yet.
+  CHECK(commit() == one);
+  CHECK(put("3") == one);
+  CHECK(commit() == one);
+  CHECK(table.Find(std::string(31, '.') + "a").size() == 3);
 }
 
 TEST_CASE("statistics outlive the daemon") {
