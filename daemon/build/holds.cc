@@ -30,13 +30,12 @@ const char* NameOf(v1::FileType type) {
 
 bool IsAbsentOrFile(v1::FileType type) { return type == v1::FILE_ABSENT || type == v1::FILE_REGULAR; }
 
-// Whether the observation is only of whether something is there, and what it looks like from outside.
+}  // namespace
+
 bool IsOnlyALook(const v1::Observation& observation) {
   const bool by_no_link = observation.target().empty() || observation.target() == observation.path();
   return !observation.content() && !observation.listing() && by_no_link && observation.error() == 0;
 }
-
-}  // namespace
 
 absl::flat_hash_set<std::string> OwnPaths(const v1::ActionRecord& record) {
   absl::flat_hash_set<std::string> own;
@@ -98,7 +97,7 @@ bool ListsTheSame(const v1::Observation& observation, const absl::flat_hash_set<
 }  // namespace
 
 std::optional<Mismatch> Present::Compare(const v1::Observation& observation,
-                                         const absl::flat_hash_set<std::string>* own) {
+                                         const absl::flat_hash_set<std::string>* own, bool* touched) {
   const std::string& path = observation.path();
   const FileState& state = State(path, observation.nofollow());
   const auto differs = [&](v1::Decision::Reason reason, std::string text) {
@@ -142,7 +141,7 @@ std::optional<Mismatch> Present::Compare(const v1::Observation& observation,
   if (observation.has_digest() && state.stamp.size == observation.digest().size()) {
     const std::optional<Digest> now = DigestNow(path, state);
     if (now == FromProto(observation.digest())) {
-      if (observation.status() && !same_look) touched_.push_back(&observation);
+      if (observation.status() && !same_look && touched != nullptr) *touched = true;
       return other_time ? std::optional(differs(v1::Decision::REASON_STATUS, "has another time")) : std::nullopt;
     }
   }
@@ -268,7 +267,7 @@ std::optional<Mismatch> Present::MismatchAmong(const v1::ActionRecord& record,
 }
 
 std::optional<Mismatch> Present::FirstMismatch(const v1::ActionRecord& record, bool whole,
-                                               const absl::flat_hash_set<std::string>& alike) {
+                                               absl::FunctionRef<bool(const std::string&)> is_alike) {
   const absl::flat_hash_set<std::string> own = whole ? OwnPaths(record) : absl::flat_hash_set<std::string>();
   const EffectsByPath effects = whole ? IndexEffects(record) : EffectsByPath();
   touched_.clear();
@@ -281,13 +280,16 @@ std::optional<Mismatch> Present::FirstMismatch(const v1::ActionRecord& record, b
                            (observation.mode_counts() || observation.status());
       if (effect != effects.end() && !used_up && IsFinal(*effect->second, effects)) continue;
     }
-    if (IsOnlyALook(observation) && IsAbsentOrFile(observation.type()) && alike.contains(observation.path()) &&
-        IsAbsentOrFile(State(observation.path(), observation.nofollow()).type)) {
+    bool touched = false;
+    std::optional<Mismatch> mismatch = Compare(observation, whole ? &own : nullptr, &touched);
+    if (touched) touched_.push_back(&observation);
+    if (!mismatch.has_value() && !observation.times() && !observation.age()) continue;
+    const FileState& state = State(observation.path(), observation.nofollow());
+    if (IsOnlyALook(observation) && IsAbsentOrFile(observation.type()) && IsAbsentOrFile(state.type) &&
+        is_alike(observation.path())) {
       continue;
     }
-    if (std::optional<Mismatch> mismatch = Compare(observation, whole ? &own : nullptr)) return mismatch;
-    if (!observation.times() && !observation.age()) continue;
-    const FileState& state = State(observation.path(), observation.nofollow());
+    if (mismatch.has_value()) return mismatch;
     if (state.type != v1::FILE_REGULAR) continue;
     dated.push_back({&observation, observation.mtime_ns(), state.stamp.mtime_ns});
   }

@@ -15,6 +15,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/container/node_hash_map.h"
+#include "absl/functional/function_ref.h"
 #include "daemon/build/absent_names.h"
 #include "daemon/build/file_state.h"
 #include "daemon/store/store.h"
@@ -39,19 +40,22 @@ class Present {
   // `absent`: what is known to be absent from moments before; outlives it.
   Present(Store* store, AbsentNames* absent) : store_(*store), absent_(*absent) { absent_.NewMoment(); }
 
-  // The first observation of `record` that does not hold. `alike`: paths of which absent and regular are the same, see
-  // AlikePaths. `whole`: the record is of the session's own command, of which it is asked whether anything needs to be
-  // done at all; then what it only looked at before it made it may also be as it left it.
+  // The first observation of `record` that does not hold. `is_alike`: whether absent and regular are the same of a
+  // path, see AlikePaths; only asked where it matters. `whole`: the record is of the session's own command, of which it
+  // is asked whether anything needs to be done at all; then what it only looked at before it made it may also be as it
+  // left it.
   std::optional<Mismatch> FirstMismatch(const v1::ActionRecord& record, bool whole,
-                                        const absl::flat_hash_set<std::string>& alike);
+                                        absl::FunctionRef<bool(const std::string&)> is_alike);
 
   // An observation of one of `suspects` that does not hold: those that have let others down are asked first, which
   // saves most of the looks. No verdict that all others hold.
   std::optional<Mismatch> MismatchAmong(const v1::ActionRecord& record, const std::vector<std::string>& suspects);
 
   // The same for one observation. `own`: paths with an effect of the record, which do not count in listings; null: they
-  // do, where the record's command found them.
-  std::optional<Mismatch> Compare(const v1::Observation& observation, const absl::flat_hash_set<std::string>* own);
+  // do, where the record's command found them. `touched`: set if the content is the same and the time, which did not
+  // matter, is not.
+  std::optional<Mismatch> Compare(const v1::Observation& observation, const absl::flat_hash_set<std::string>* own,
+                                  bool* touched = nullptr);
 
   // At the last FirstMismatch something had another time, and the content that was known.
   bool touched() const { return !touched_.empty(); }
@@ -89,10 +93,16 @@ class Present {
   std::vector<const v1::Observation*> touched_;
 };
 
+// Whether the observation is only of whether something is there, and what it looks like from outside.
+bool IsOnlyALook(const v1::Observation& observation);
+
 // The outputs of a command for which it does not matter whether there is one already: as is known of those that its
 // process looks at only to remove them before it makes them anew (the assembler's and the linker's), once the records
 // of its fingerprint show it with one and without one, and with the same set of effects.
 absl::flat_hash_set<std::string> AlikePaths(const std::vector<std::shared_ptr<const StoredAction>>& records);
+
+// For FirstMismatch.
+inline bool NoneAlike(const std::string&) { return false; }
 
 // The paths that an action leaves something at.
 absl::flat_hash_set<std::string> OwnPaths(const v1::ActionRecord& record);

@@ -26,7 +26,7 @@ std::optional<Mismatch> WhyItRuns(Store* store, Present* present, const v1::Acti
   std::optional<Mismatch> first;
   const auto records = store->Find(record.fingerprint());
   for (const auto& one : records) {
-    std::optional<Mismatch> mismatch = present->FirstMismatch(one->record, /*whole=*/true, {});
+    std::optional<Mismatch> mismatch = present->FirstMismatch(one->record, /*whole=*/true, NoneAlike);
     if (!mismatch.has_value()) return std::nullopt;
     if (!first.has_value()) first = std::move(mismatch);
   }

@@ -203,22 +203,20 @@ std::optional<v1::Reply> BuildRecorder::Impl::DecideExec(Scope* parent, const v1
   } else if (NeverReused(executable)) {
     why = {v1::Decision::REASON_CONFIGURED, executable, "is never reused"};
   } else {
-    auto records = store_.Find(start.fingerprint);
-    if (!start.temporaries.empty()) {
-      for (auto& action : records) {
-        auto named = std::make_shared<StoredAction>(*action);
-        start.temporaries.Name(&named->record);
-        action = std::move(named);
+    CandidateRecords candidates(&store_, start.fingerprint, &start.temporaries);
+    std::optional<Present> present(std::in_place, &store_, &absent_);
+    for (size_t place = 0; place < candidates.size(); ++place) {
+      if (std::optional<Mismatch> against = candidates.StillAgainst(place, &*present)) {
+        if (why.reason == v1::Decision::REASON_NONE) why = *std::move(against);
+        continue;
       }
-    }
-    const absl::flat_hash_set<std::string> alike = AlikePaths(records);
-    std::optional<Present> present;
-    for (const auto& action : records) {
+      const StoredAction* const action = candidates.Get(place);
+      if (action == nullptr) continue;
       const v1::ActionRecord& record = action->record;
       Mismatch mismatch;
       v1::Reply reply = KillReply(record, &store_);
       if (reply.ByteSizeLong() > kReplyBytes) continue;  // A store in a very deep directory.
-      const Reuse tried = TryReuse(parent, number, *action, start.open, alike, &present, &mismatch, model);
+      const Reuse tried = TryReuse(parent, number, place, start.open, &candidates, &present, &mismatch, model);
       busy = busy || tried == Reuse::kBusy;
       if (tried == Reuse::kDone) {
         store_.NoteHit(action->id, record.duration_ns());

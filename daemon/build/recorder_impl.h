@@ -17,6 +17,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "daemon/build/candidates.h"
 #include "daemon/build/drafts.h"
 #include "daemon/build/fingerprint.h"
 #include "daemon/build/holds.h"
@@ -177,10 +178,9 @@ class BuildRecorder::Impl {
                                       FollowedModel model, Decisions* decisions);
   // Another session runs the action that the request is for.
   bool WaitsOn(Request* request) const;
-  // `number`: the process that it would be. `open`: what it would have open.
-  Reuse TryReuse(Scope* parent, uint32_t number, const StoredAction& action, const std::vector<OpenDescriptor>& open,
-                 const absl::flat_hash_set<std::string>& alike, std::optional<Present>* present, Mismatch* why,
-                 FollowedModel model);
+  // `number`: the process that it would be. `place`: of a candidate that is there. `open`: what it would have open.
+  Reuse TryReuse(Scope* parent, uint32_t number, size_t place, const std::vector<OpenDescriptor>& open,
+                 CandidateRecords* candidates, std::optional<Present>* present, Mismatch* why, FollowedModel model);
   // What the record has read is where it would write to: `cat` refuses then, others see their own words.
   static std::optional<Mismatch> WritesToInput(const v1::ActionRecord& record, const std::vector<OpenDescriptor>& open,
                                                Present* present);

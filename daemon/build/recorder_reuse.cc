@@ -111,19 +111,22 @@ std::optional<Mismatch> BuildRecorder::Impl::WritesToInput(const v1::ActionRecor
   return std::nullopt;
 }
 
-BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, uint32_t number, const StoredAction& action,
+BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, uint32_t number, size_t place,
                                                          const std::vector<OpenDescriptor>& open,
-                                                         const absl::flat_hash_set<std::string>& alike,
-                                                         std::optional<Present>* states, Mismatch* why,
-                                                         FollowedModel model) {
+                                                         CandidateRecords* candidates, std::optional<Present>* states,
+                                                         Mismatch* why, FollowedModel model) {
+  const StoredAction& action = *candidates->Get(place);
   const v1::ActionRecord& record = action.record;
   Trace& trace = model.trace;
-  if (!states->has_value()) states->emplace(&store_, &absent_);
   Present& present = **states;
   std::optional<Mismatch> mismatch = present.MismatchAmong(record, suspects_);
-  if (!mismatch.has_value()) mismatch = present.FirstMismatch(record, /*whole=*/false, alike);
+  if (!mismatch.has_value()) {
+    mismatch = present.FirstMismatch(record, /*whole=*/false,
+                                     [&](const std::string& path) { return candidates->Alike().contains(path); });
+  }
   if (mismatch.has_value()) {
     Suspect(mismatch->path);
+    candidates->NoteMismatch(place, mismatch->path, &present);
     *why = *std::move(mismatch);
     return Reuse::kNot;
   }
@@ -215,7 +218,7 @@ BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, uint32_t
           PutBack(record, std::vector<bool>(static_cast<size_t>(record.effects_size()), true), &changed);
       !status.ok()) {
     if (absl::IsDataLoss(status) || absl::IsNotFound(status)) store_.Forget(action.id);
-    states->reset();
+    states->emplace(&store_, &absent_);  // Something may have been put back.
     if (changed) {
       TaintUp(
           parent, v1::Decision::REASON_BLOB,

@@ -52,7 +52,7 @@ v1::Fingerprint BuildRecorder::Impl::RootKey(std::vector<OpenDescriptor>* open) 
 
 std::optional<Mismatch> BuildRecorder::Impl::WhyNotWhole(Present* present, const v1::ActionRecord& record,
                                                          bool as_left) const {
-  if (std::optional<Mismatch> mismatch = present->FirstMismatch(record, as_left, {})) return mismatch;
+  if (std::optional<Mismatch> mismatch = present->FirstMismatch(record, as_left, NoneAlike)) return mismatch;
   if (std::optional<Mismatch> mismatch = present->TouchedUnread(record, IndexEffects(record))) return mismatch;
   if (std::optional<Mismatch> mismatch = LostOutput(record)) return mismatch;
   return UsedByOthers(record);

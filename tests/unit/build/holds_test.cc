@@ -44,7 +44,7 @@ class Holding {
     return effect;
   }
   Reason Mismatch(bool whole = false) {
-    const auto mismatch = Present(store_.get(), &absent_).FirstMismatch(record_, whole, {});
+    const auto mismatch = Present(store_.get(), &absent_).FirstMismatch(record_, whole, NoneAlike);
     return mismatch.has_value() ? mismatch->reason : v1::Decision::REASON_NONE;
   }
   Reason MismatchAmong(const std::vector<std::string>& suspects) {
@@ -53,7 +53,7 @@ class Holding {
   }
   std::vector<bool> MadeAnew() {
     Present present(store_.get(), &absent_);
-    REQUIRE_FALSE(present.FirstMismatch(record_, /*whole=*/false, {}).has_value());
+    REQUIRE_FALSE(present.FirstMismatch(record_, /*whole=*/false, NoneAlike).has_value());
     return present.MadeAnew(record_, IndexEffects(record_));
   }
   const v1::ActionRecord& record() const { return record_; }
