@@ -17,7 +17,7 @@ namespace ocpwatch {
 
 namespace {
 
-// A session, a terminal or a daemon's number, and who started it all.
+// What differs from one session, terminal or daemon to the next, and says nothing of the inputs.
 constexpr const char* kIgnored[] = {
     "_", "OLDPWD", "SHLVL", "XDG_SESSION_ID", "XDG_ACTIVATION_TOKEN", "DESKTOP_STARTUP_ID", "SESSION_MANAGER",
     "DBUS_SESSION_BUS_ADDRESS", "JOURNAL_STREAM", "INVOCATION_ID", "SYSTEMD_EXEC_PID", "MANAGERPID",

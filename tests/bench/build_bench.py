@@ -2,7 +2,8 @@
 
 Three copies of a project take the same steps: a first build, the same again, after a touch of all sources, after `make
 clean`, after an edit of one source, after the edit was taken back. Each cell is a median over rounds; in a round all three
-take a step before any takes the next. Each round begins with an empty store and an empty ccache.
+take a step before any takes the next. Each round begins with an empty store and an empty ccache. Who goes first changes from
+round to round, so their number is even.
 """
 import argparse
 import glob
@@ -37,6 +38,8 @@ WAYS = ["make", "ccache", "ocp-watch"]
 SETTLE = 6
 # Of what takes some milliseconds, so many one after another: their median.
 REPEATED = {"again": 5}
+# Edits in each round, where one takes half a second; elsewhere one.
+EDITS = {"lua -j1": 5, "lua -j2": 5}
 OTHERS = {"hits": hits_bench.measure, "soak": soak_bench.measure}
 
 
@@ -45,6 +48,7 @@ class Bench:
         source, self.build, self.clean, self.edited, _ = PROJECTS[name]
         self.world = world
         self.number = number
+        self.edits = 0
         self.trees = {way: os.path.join(world.home, f"{place}-tree") for way, place in zip(WAYS, "abc")}
         for tree in self.trees.values():
             shutil.rmtree(tree, ignore_errors=True)
@@ -61,7 +65,7 @@ class Bench:
             subprocess.run(["sh", "-c", self.clean], cwd=tree, env=self.world.env, stdout=subprocess.DEVNULL,
                            stderr=subprocess.DEVNULL, check=True)
         elif step == "edit":
-            self.write(tree, self.original + f"\nint ocp_watch_bench_{self.number};\n")
+            self.write(tree, self.original + f"\nint ocp_watch_bench_{self.number}_{self.edits};\n")
         elif step == "revert":
             self.write(tree, self.original)
         elif step == "touch":
@@ -96,13 +100,14 @@ def measure(world, name, rounds):
     ran = {step: [] for step in STEPS}
     for number in range(rounds):
         runs = Bench(world, name, number)
-        for step in STEPS:
+        for step in [each for each in STEPS for _ in range(EDITS.get(name, 1) if each == "edit" else 1)]:
             ways = ["ocp-watch"] if step in ONLY_OURS else WAYS
+            runs.edits += step == "edit"
             for way in ways:
                 runs.prepare(step, runs.trees[way])
             time.sleep(0.05)  # What is newer than a build must be so for make, too.
             # There and back, for a machine that gets slower or faster meanwhile.
-            for way in ways if number % 2 == 0 else reversed(ways):
+            for way in ways if (number + runs.edits) % 2 == 0 else reversed(ways):
                 taken[step, way].append(statistics.median(runs.seconds(way) for _ in range(REPEATED.get(step, 1))))
             ran[step].append(runs.ran())
         bench.say(f"{name}: round {number + 1} of {rounds}")
@@ -120,16 +125,17 @@ def measure(world, name, rounds):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=4, help="an odd number is rounded up")
     parser.add_argument("--only", choices=[*PROJECTS, *OTHERS], action="append")
     options = parser.parse_args()
+    rounds = options.rounds + options.rounds % 2
     with bench.World() as world:
         wanted = options.only or [*PROJECTS, *OTHERS]
         for name in [name for name in OTHERS if name in wanted]:
-            bench.print_table(("", "untraced", "ocp-watch", "ratio", "bar"), OTHERS[name](world, options.rounds))
+            bench.print_table(("", "untraced", "ocp-watch", "ratio", "bar"), OTHERS[name](world, rounds))
         rows = []
         for name in [name for name in PROJECTS if name in wanted]:
-            rows += measure(world, name, options.rounds)
+            rows += measure(world, name, rounds)
         if rows:
             bench.print_table(("", *WAYS, "ratio", "bar", "commands run"), rows)
 

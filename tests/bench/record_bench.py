@@ -2,9 +2,10 @@
 stands a preloaded library that does nothing: what that adds is the least that recording by one can cost on a machine.
 
 Each figure is a median over rounds; a round runs every tracer once, one after the other, so that whatever else the machine
-does hits all alike. Of the calls a round is some tens of milliseconds only: the speed of a machine drifts within seconds by
-more than what is measured (seconds apart, one and the same spawn was 98 to 117 us more). A daemon of its own, in private
-directories, is started before anything is measured.
+does hits all alike; every second round the other way round, so that nobody always comes after the slowest. Of the calls a
+round is some tens of milliseconds only: the speed of a machine drifts within seconds by more than what is measured (seconds
+apart, one and the same spawn was 98 to 117 us more). A daemon of its own, in private directories, is started before
+anything is measured.
 """
 import argparse
 import os
@@ -49,7 +50,7 @@ class Bench:
         for name, (source, argv, bar) in BUILDS.items():
             seconds = {tracer: [] for tracer in self.tracers}
             for round_number in range(self.rounds + 1):
-                for tracer, prefix in self.tracers.items():
+                for tracer, prefix in list(self.tracers.items())[::1 if round_number % 2 else -1]:
                     tree = self.world.fresh_tree(source)
                     start = time.monotonic()
                     self.world.run(prefix + argv, cwd=tree)
@@ -70,7 +71,6 @@ class Bench:
             programs = {tracer: self.world.start([*prefix, MICRO, what]) for tracer, prefix in self.tracers.items()}
             costs = {tracer: [] for tracer in self.tracers}
             for round_number in range(self.rounds * CALL_ROUNDS + 1):
-                # There and back, so that nobody always comes after the slowest.
                 for tracer, program in list(programs.items())[::1 if round_number % 2 else -1]:
                     cost = bench.ask(program)
                     if round_number > 0:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Bar 9: the README's two commands on a Debian that has nothing of what the project needs: debootstrap's minimal base with
-# git. `scripts/test --fresh-machine [--tests|--keep]`: the first takes ten minutes and 2 GB below build/fresh-machine; with
+# git. `scripts/test --fresh-machine [--tests|--keep]`: the first takes three minutes and 2 GB below build/fresh-machine; with
 # --tests the second too, half an hour more, or as CI does it where CI is set; --keep leaves the root.
 set -euo pipefail
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
