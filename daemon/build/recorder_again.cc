@@ -8,9 +8,12 @@
 //   A product was read, or added to, before it was as it is in the end: a counter, a log. See drafts.h. Unless by what
 //   made it alone and was started by who had looked for it: make does not start `ar` where the archive is there.
 //   Somebody looked for a product before he started what makes it, and there are others that nobody looked for: r
-//   above. A make looks for each target. Who looks for none does what he does in any case. Somebody looked for a file
-//   and then left it himself, and others as well. A command without sub-commands (ls, find) listed a directory in which
-//   something was made later: Observation.lists_all.
+//   above. A make looks for each target. Who looks for none does what he does in any case.
+//   Somebody looked who neither made the product himself nor started who did: `cp -P link o2; ln -s x link`.
+//   Somebody looked for a file and then left it himself, and others as well; or he is the session's own command. (An
+//   assembler looks, too, and does the same each time; but it leaves one file, and somebody starts it.)
+//   A command without sub-commands (ls, find) listed a directory in which something was made later:
+//   Observation.lists_all.
 //
 // Then the command runs once more, which costs what a make costs that has nothing to do, and from then on counts what
 // it found there.
@@ -72,6 +75,15 @@ void BuildRecorder::Impl::EndDraft(PathId path, const FileState& state, bool gon
   drafts_.Change(path, read);
 }
 
+void BuildRecorder::Impl::NoteLook(Scope* scope, PathId path, CommandId command) {
+  for (; scope != nullptr && !scope->changed.contains(path); scope = scope->parent) {
+    const auto [looker, fresh] = scope->lookers.try_emplace(path, command);
+    if (fresh) continue;
+    if (looker->second == 0 || looker->second == command) return;  // Those above know.
+    looker->second = 0;
+  }
+}
+
 void BuildRecorder::Impl::NoteSeveralLeft(Scope* scope, const Trace& trace) {
   const auto is_temporary = [&](PathId path) {
     const Scope* above = scope;
@@ -89,15 +101,18 @@ void BuildRecorder::Impl::NoteSeveralLeft(Scope* scope, const Trace& trace) {
     ++left;
     looked = looked || scope->looked.contains(path);
   }
-  if (left < 2 || !looked) return;
+  const int few = scope->parent == nullptr ? 0 : 1;
+  if (left <= few || !looked) return;
   for (; scope != nullptr; scope = scope->parent) scope->first_only = true;
 }
 
-bool BuildRecorder::Impl::IsFirstOnly(const v1::ActionRecord& record, Trace* trace) const {
+bool BuildRecorder::Impl::IsFirstOnly(const Scope& scope, const v1::ActionRecord& record, Trace* trace) const {
   bool asked = false;
   bool unasked = false;
   absl::flat_hash_set<std::string_view> drafts;
   for (const v1::Effect& effect : record.effects()) {
+    const auto change = scope.changed.find(trace->Intern(effect.path()));
+    if (change != scope.changed.end() && change->second.noticed) return true;
     const bool is_file = effect.type() == v1::FILE_REGULAR || effect.type() == v1::FILE_SYMLINK;
     if (!is_file || effect.in_place()) continue;
     (effect.asked() ? asked : unasked) = true;

@@ -41,6 +41,8 @@ void BuildRecorder::Impl::TakeChange(Scope* scope, PathId path, const Change& ch
     asked = asked || (fresh && above != writer && above->looked.contains(path));
     known.asked = known.asked || asked;
     const CommandId by = writer != nullptr ? writer->command : 0;
+    const auto looker = fresh ? above->lookers.find(path) : above->lookers.end();
+    if (looker != above->lookers.end()) known.noticed = !asked && (writer == nullptr || looker->second != by);
     known.by = fresh || known.by == by ? by : 0;
     if (!fresh) {
       // It was there, and went away before it was made anew.

@@ -169,7 +169,7 @@ bool BuildRecorder::Impl::MakeRecord(Scope* scope, FollowedModel model, v1::Acti
   TellMadeFrom(*scope, model.trace, record);
   CheckOtherSessions(scope, model.trace);
   if (scope->IsTainted()) return false;
-  record->set_first_only(scope->first_only || IsFirstOnly(*record, &model.trace));
+  record->set_first_only(scope->first_only || IsFirstOnly(*scope, *record, &model.trace));
   if (!scope->start.temporaries.Canonicalise(record)) {
     scope->Taint(v1::Decision::REASON_OTHER, "the name of a temporary file is a part of the name of another");
     return false;

@@ -228,10 +228,12 @@ class BuildRecorder::Impl {
   void NoteDraftChange(const Scope* scope, v1::Op op, uint32_t flags, const Before& before, const Trace& trace);
   // `end`: what comes replaces or removes all that is there.
   void EndDraft(PathId path, const FileState& state, bool gone, const Trace& trace);
+  // `command` (0: one that is reused), in `scope`, looks whether something is there and what it is like.
+  static void NoteLook(Scope* scope, PathId path, CommandId command);
   // The scope ends: whether it has itself left several files, and looked for one of them.
   static void NoteSeveralLeft(Scope* scope, const Trace& trace);
   // See v1::ActionRecord.
-  bool IsFirstOnly(const v1::ActionRecord& record, Trace* trace) const;
+  bool IsFirstOnly(const Scope& scope, const v1::ActionRecord& record, Trace* trace) const;
 
   // ---- recorder_outputs.cc
   std::vector<OutputGroup> GroupOutputs(const std::vector<OpenDescriptor>& open);

@@ -109,7 +109,10 @@ void BuildRecorder::Impl::CountMode(Scope* scope, PathId path) {
 
 void BuildRecorder::Impl::Observe(Scope* scope, PathId path, bool nofollow, Seen seen, const Trace& trace) {
   const bool opened = (seen.weight & kContent) != 0 && seen.type != v1::FILE_ABSENT;
-  if (!opened && !seen.replaced && (seen.weight & kListing) == 0) scope->looked.insert(path);
+  if (!opened && !seen.replaced && (seen.weight & kListing) == 0) {
+    scope->looked.insert(path);
+    NoteLook(scope, path, scope->command);
+  }
   ObserveUp(scope, path, nofollow, std::move(seen), trace);
 }
 

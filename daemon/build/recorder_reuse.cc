@@ -243,6 +243,9 @@ BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, uint32_t
     change.asked = effect.asked();
     TakeChange(parent, trace.Intern(effect.path()), change, /*writer=*/nullptr, &trace);
   }
+  for (const v1::Observation& observation : record.observations()) {
+    if (IsOnlyALook(observation) && !observation.replaced()) NoteLook(parent, trace.Intern(observation.path()), 0);
+  }
   TakeMadeFrom(parent, record, &trace);
   for (Scope* above = parent; above != nullptr && record.first_only(); above = above->parent) above->first_only = true;
   return Reuse::kDone;

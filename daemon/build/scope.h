@@ -78,6 +78,7 @@ struct Change {
   bool is_directory = false;
   bool is_link = false;    // A symbolic one.
   bool asked = false;      // See v1::Effect.
+  bool noticed = false;    // Not asked; but somebody else than who made it had looked before: see recorder_again.cc.
   CommandId by = 0;        // Who alone has changed it; 0: several, or one that was reused.
   bool made_anew = false;  // There was nothing when it was opened.
   bool whole = false;      // What was there had no part in what came: the first change removed or emptied it.
@@ -146,6 +147,8 @@ struct Scope {
 
   absl::flat_hash_map<uint64_t, Seen> seen;  // By Key.
   absl::flat_hash_set<PathId> looked;        // It looked by itself whether that is there.
+  // Who alone has, of it and those below, before any of them changed anything there. 0: several, or one that is reused.
+  absl::flat_hash_map<PathId, CommandId> lookers;
   absl::flat_hash_map<PathId, Change> changed;
   absl::flat_hash_set<PathId> about_to_write;  // By itself: it waits for our answer, or has done it.
   absl::flat_hash_set<PathId> made_directories;

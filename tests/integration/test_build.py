@@ -593,6 +593,22 @@ int main(int argc, char** argv) {
         self.remove("x")
         self.sh(script)
 
+    def test_what_does_something_else_where_its_products_are_there_runs_once_more(self):
+        for script in ("cp -P link copy; ln -sfn f link",
+                       "test -s g && echo full > out; echo a > g",
+                       "/usr/bin/test -s g && echo full > out; echo a > g",
+                       "/usr/bin/test -d gen && echo there > out; mkdir -p gen",
+                       "stat -c %s g > out 2> /dev/null; cp f g",
+                       "stat -c %Y f > out; touch -d 2001-01-01 f",
+                       "sh -c 'cat g > out 2> /dev/null'; sh -c 'cp f g'"):
+            with self.subTest(script):
+                for name in ("copy", "link", "g", "gen", "out"):
+                    self.each(lambda tree, name=name: subprocess.run(["rm", "-rf", name], cwd=tree, check=True))
+                self.put("f", "f\n")
+                for _ in range(3):
+                    self.sh(script)
+                self.assertTrue(self.sh(script).nothing_ran())
+
     def test_reading_standard_input(self):
         first = self.build(["cat"], stdin=b"one\n")
         self.assertEqual(b"one\n", first.result.stdout)
