@@ -72,9 +72,15 @@ class TestCase(harness.TestCase):
                 os.chmod(path, mode)
 
         self.each(edit)
-        # What is newer than what is the same in both: `cp -u` asks for it, and a new kernel gives each change another time.
-        status = os.stat(os.path.join(self.traced, name))
-        os.utime(os.path.join(self.twin, name), ns=(status.st_atime_ns, status.st_mtime_ns))
+        self.give_twin_the_times(name)
+
+    def give_twin_the_times(self, *names, follow=True):
+        """What is newer than what is then the same in both: `cp -u` asks for it, and a new kernel gives each change a time of
+        its own."""
+        for name in names:
+            status = os.stat(os.path.join(self.traced, name), follow_symlinks=follow)
+            times = (status.st_atime_ns, status.st_mtime_ns)
+            os.utime(os.path.join(self.twin, name), ns=times, follow_symlinks=follow)
 
     def remove(self, *names):
         def edit(directory):
@@ -86,6 +92,7 @@ class TestCase(harness.TestCase):
 
     def touch(self, *names):
         self.each(lambda directory: [os.utime(os.path.join(directory, name)) for name in names])
+        self.give_twin_the_times(*names)
 
     def build(self, argv, hazards=False, at_once=False, **options):
         """Builds both and compares; the Built. `hazards`: commands that get in each other's way may be told of. `at_once`:

@@ -314,6 +314,7 @@ class Project:
                 os.utime(os.path.join(directory, second))
 
         self.world.each(edit)
+        self.world.give_twin_the_times(second, follow=False)
         return first, second
 
     def second_name(self):
@@ -328,6 +329,7 @@ class Project:
             os.utime(os.path.join(directory, second), follow_symlinks=False)  # Else what is there now may be older.
 
         self.world.each(edit)
+        self.world.give_twin_the_times(second, follow=False)
         return first, second
 
     def change_environment(self):
@@ -349,6 +351,7 @@ class Project:
             os.utime(b)
 
         self.world.each(edit)
+        self.world.give_twin_the_times(first, second)
         return first, second
 
     def tool(self):

@@ -7,6 +7,7 @@ one that has found what it leaves is not run again.
 """
 import os
 import random
+import time
 import unittest
 
 import building
@@ -20,6 +21,8 @@ if "OCPWATCH_FUZZ" in os.environ:
 elif "OCPWATCH_SANITIZED" in os.environ:
     SEEDS, STEPS = range(1, 4), 10
 
+# Seconds: what is edited after a build is newer than all that it has left. The clock of files stands still for a jiffy.
+TICK = 0.01
 MAX_RULES = 5  # In a row, of a project's makefile.
 # Commands that need not come to rest: what they do differs each time.
 RESTLESS = [">> ", "tee -a", "$$", "lib.a", "cp -p", "cp -a", "tar ", "touch", "mv ", "truncate", "notrunc", "$n+", "sort -o", " -i", '"a"']
@@ -44,6 +47,7 @@ class Fuzz(building.TestCase):
         argv = None
         for number in range(STEPS):
             if number > 0:
+                time.sleep(TICK)
                 for _ in range(project.random.choice([0, 1, 1, 1, 2, 4])):
                     project.step()
             argv, environment = project.command()
