@@ -239,6 +239,7 @@ void BuildRecorder::Impl::OnImage(Scope* scope, const v1::Proc& proc, FollowedMo
   const auto content = [&](const std::string& spelled) {
     std::string path;
     if (!ResolvePath("/", command.cwd, spelled, &path) || !Counts(scope, path)) return;
+    programs_.insert(model.trace.Intern(path));
     ObserveNow(scope, model.trace.Intern(path), /*nofollow=*/false, kContent | kMode, model.trace);
   };
   content(command.executable);

@@ -9,14 +9,20 @@
 //   made it alone and was started by who had looked for it: make does not start `ar` where the archive is there.
 //   Somebody looked for a product before he started what makes it, and there are others that nobody looked for: r
 //   above. A make looks for each target. Who looks for none does what he does in any case.
+//   Somebody looked for a product before he started what makes it, and at nothing that is read to make it; or at no
+//   file that was there, but for programs: `[ -e g ] && echo there > r; cp f g`. A make looks at prerequisites.
 //   Somebody looked who neither made the product himself nor started who did: `cp -P link o2; ln -s x link`.
-//   Somebody looked for a file and then left it himself, and others as well; or he is the session's own command. (An
-//   assembler looks, too, and does the same each time; but it leaves one file, and somebody starts it.)
+//   Somebody looked for a file and then left it himself, and nobody who started him had looked for it, or he left
+//   others as well. (An assembler looks, too, and does the same each time; but make has looked for what it leaves.)
+//   Nobody looked for what was made by a call that fails where it is there, or is gone by one that fails where it is
+//   not: `mkdir d`, `mv f g`. Nor for what has another place where there is a directory already.
+//   A directory was listed in which something was made or removed later that nobody had asked for: `echo *; cp f g`.
 //   A command without sub-commands (ls, find) listed a directory in which something was made later:
 //   Observation.lists_all.
 //
-// Then the command runs once more, which costs what a make costs that has nothing to do, and from then on counts what
-// it found there.
+// Then the command runs once more, which costs a make what it takes to find nothing to do, and from then on counts what
+// it found there. What is left can be told from a make by nothing but a second run: `[ -e f ] && [ -e g ] && echo there
+// > r; cp f g`.
 #include <fcntl.h>
 
 #include <algorithm>
@@ -84,27 +90,86 @@ void BuildRecorder::Impl::NoteLook(Scope* scope, PathId path, CommandId command)
   }
 }
 
-void BuildRecorder::Impl::NoteSeveralLeft(Scope* scope, const Trace& trace) {
-  const auto is_temporary = [&](PathId path) {
-    const Scope* above = scope;
-    while (above != nullptr && !std::count(above->temporaries.begin(), above->temporaries.end(), path)) {
-      above = above->parent;
-    }
-    return above != nullptr;
-  };
+bool BuildRecorder::Impl::IsLeft(const Scope& scope, PathId path, const Trace& trace) {
+  for (const Scope* above = &scope; above != nullptr; above = above->parent) {
+    if (std::count(above->temporaries.begin(), above->temporaries.end(), path) != 0) return false;
+  }
+  return StateOf(trace.Path(path), /*nofollow=*/true).type != v1::FILE_ABSENT;
+}
+
+bool BuildRecorder::Impl::IsAsked(const Scope* scope, PathId path) {
+  for (; scope != nullptr; scope = scope->parent) {
+    const auto product = scope->changed.find(path);
+    if (product != scope->changed.end() && product->second.asked) return true;
+  }
+  return false;
+}
+
+bool BuildRecorder::Impl::LeavesWhatItLookedFor(const v1::ActionRecord& record, const Scope* parent, Trace* trace) {
+  absl::flat_hash_set<std::string_view> left;
+  for (const v1::Effect& effect : record.effects()) {
+    const PathId path = trace->Intern(effect.path());
+    const bool is_file = effect.type() == v1::FILE_REGULAR || effect.type() == v1::FILE_SYMLINK;
+    if (is_file && !IsAsked(parent, path) && IsLeft(*parent, path, *trace)) left.insert(effect.path());
+  }
+  return std::any_of(record.observations().begin(), record.observations().end(), [&](const v1::Observation& look) {
+    return IsOnlyALook(look) && !look.replaced() && left.contains(look.path());
+  });
+}
+
+bool BuildRecorder::Impl::LeftWhatItLookedFor(const Scope& scope, const Trace& trace) {
   int left = 0;
   bool looked = false;
-  for (const PathId path : scope->intended) {
-    if (is_temporary(path)) continue;
-    const v1::FileType type = StateOf(trace.Path(path), /*nofollow=*/true).type;
-    if (type == v1::FILE_ABSENT || type == v1::FILE_DIRECTORY) continue;
+  for (const PathId path : scope.intended) {
+    const auto change = scope.changed.find(path);
+    if (change == scope.changed.end() || change->second.is_directory || !IsLeft(scope, path, trace)) continue;
     ++left;
-    looked = looked || scope->looked.contains(path);
+    if (!scope.looked.contains(path)) continue;
+    if (!IsAsked(scope.parent, path)) return true;
+    looked = true;
   }
-  const int few = scope->parent == nullptr ? 0 : 1;
-  if (left <= few || !looked) return;
-  for (; scope != nullptr; scope = scope->parent) scope->first_only = true;
+  return left > 1 && looked;
 }
+
+bool BuildRecorder::Impl::AskedOfNoInput(const Scope& scope, const Trace& trace) const {
+  std::optional<bool> of_none;
+  return std::any_of(scope.changed.begin(), scope.changed.end(), [&](const auto& product) {
+    const auto& [path, change] = product;
+    if (!change.asked || change.in_place || change.by == scope.command || !scope.looked.contains(path)) return false;
+    if (change.asked_blindly) return IsLeft(scope, path, trace);
+    if (!of_none.has_value()) {
+      of_none = std::none_of(scope.looked.begin(), scope.looked.end(), [&](PathId looked) {
+        if (scope.changed.contains(looked) || programs_.contains(looked)) return false;
+        const auto seen = scope.seen.find(Scope::Key(looked, /*nofollow=*/false));
+        return seen != scope.seen.end() && seen->second.type == v1::FILE_REGULAR;
+      });
+    }
+    return *of_none && IsLeft(scope, path, trace);
+  });
+}
+
+namespace {
+
+// Whether a directory that was listed has other names in it now: those of what was made or removed later, and of which
+// nobody had asked.
+bool ListsOthers(const v1::ActionRecord& record) {
+  absl::flat_hash_map<std::string, const v1::Observation*> listed;
+  absl::flat_hash_set<std::string_view> absent;
+  for (const v1::Observation& observation : record.observations()) {
+    if (observation.listing()) listed[observation.path()] = &observation;
+    if (observation.type() == v1::FILE_ABSENT) absent.insert(observation.path());
+  }
+  return std::any_of(record.effects().begin(), record.effects().end(), [&](const v1::Effect& effect) {
+    if (effect.asked() || (effect.type() != v1::FILE_ABSENT) != absent.contains(effect.path())) return false;
+    const auto directory = listed.find(DirectoryOf(effect.path()));
+    if (directory == listed.end()) return false;
+    const auto& without = directory->second->without();
+    return std::find(without.begin(), without.end(), effect.path().substr(effect.path().rfind('/') + 1)) ==
+           without.end();
+  });
+}
+
+}  // namespace
 
 bool BuildRecorder::Impl::IsFirstOnly(const Scope& scope, const v1::ActionRecord& record, Trace* trace) const {
   bool asked = false;
@@ -113,6 +178,7 @@ bool BuildRecorder::Impl::IsFirstOnly(const Scope& scope, const v1::ActionRecord
   for (const v1::Effect& effect : record.effects()) {
     const auto change = scope.changed.find(trace->Intern(effect.path()));
     if (change != scope.changed.end() && change->second.noticed) return true;
+    if (scope.parent == nullptr && effect.unrepeatable() && !effect.asked()) return true;
     const bool is_file = effect.type() == v1::FILE_REGULAR || effect.type() == v1::FILE_SYMLINK;
     if (!is_file || effect.in_place()) continue;
     (effect.asked() ? asked : unasked) = true;
@@ -121,6 +187,7 @@ bool BuildRecorder::Impl::IsFirstOnly(const Scope& scope, const v1::ActionRecord
       drafts.insert(effect.path());
   }
   if (asked && unasked) return true;
+  if (scope.parent == nullptr && ListsOthers(record)) return true;
   // Where it would have been made anew in any case, it is the same draft each time.
   return std::any_of(record.observations().begin(), record.observations().end(),
                      [&](const v1::Observation& look) { return !look.replaced() && drafts.contains(look.path()); });

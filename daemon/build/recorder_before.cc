@@ -134,6 +134,8 @@ void BuildRecorder::Impl::BeforeChange(Scope* scope, v1::Op op, const v1::Before
   const auto look = [&](PathId path, bool nofollow, uint32_t weight, bool replaced) {
     return path == kNoPath ? FileState() : LookBefore(scope, path, nofollow, weight, replaced, process, trace);
   };
+  const bool by_second = (op == v1::OP_LINK || op == v1::OP_SYMLINK) && before.path2 != kNoPath;
+  before.unlooked = !scope->looked.contains(by_second ? before.path2 : before.path);
   switch (op) {
     case v1::OP_OPEN:
     case v1::OP_REOPEN: {

@@ -128,16 +128,19 @@ void BuildRecorder::Impl::AfterChange(Scope* scope, v1::Op op, const v1::AfterCa
       change.whole = (call.flags() & O_TRUNC) != 0;
       change.mode_set = !was_there && (!change.whole || (call.flags() & O_EXCL) != 0);
       change.made_anew = !was_there;
+      change.unrepeatable = before.unlooked && !was_there && (call.flags() & O_EXCL) != 0;
       change.in_place = was_there;
       change.made_mode = before.made_mode;
       break;
     case v1::OP_MKDIR:
       change.mode_set = change.is_directory = true;
+      change.unrepeatable = true;
       return MarkChanged(scope, before.path, change, &trace);
     case v1::OP_MKNOD:
     case v1::OP_SYMLINK:
       change.mode_set = true;
       change.is_link = op == v1::OP_SYMLINK;
+      change.unrepeatable = before.unlooked;
       break;
     case v1::OP_UNLINK:
     case v1::OP_RMDIR: {
@@ -149,6 +152,7 @@ void BuildRecorder::Impl::AfterChange(Scope* scope, v1::Op op, const v1::AfterCa
         }
       }
       change.whole = true;
+      change.unrepeatable = before.unlooked;
       break;
     }
     case v1::OP_RENAME: {
@@ -164,11 +168,12 @@ void BuildRecorder::Impl::AfterChange(Scope* scope, v1::Op op, const v1::AfterCa
         return MarkChanged(scope, before.path2, change, &trace);
       }
       Change gone;
+      gone.unrepeatable = before.unlooked;
       Change come;
       come.mode_set = true;
       come.whole = true;
       come.linked_from = LinkedFrom(*scope, before.path).value_or(kNoPath);
-      come.is_directory = directory;
+      come.is_directory = come.unrepeatable = directory;
       come.is_link = before.state.type == v1::FILE_SYMLINK;
       // The content moved as it was, so its times did too.
       if (before.state.type == v1::FILE_REGULAR) come.moved_from = before.path;
@@ -194,6 +199,7 @@ void BuildRecorder::Impl::AfterChange(Scope* scope, v1::Op op, const v1::AfterCa
       CountMovedMode(scope, before.path);
       change.mode_set = true;
       change.linked_from = before.path;
+      change.unrepeatable = before.unlooked;
       change.is_link = before.state.type == v1::FILE_SYMLINK;
       return MarkChanged(scope, before.path2, change, &trace);
     case v1::OP_CHOWN:

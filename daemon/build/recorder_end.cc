@@ -63,7 +63,9 @@ void BuildRecorder::Impl::End(Scope* scope, FollowedModel model, Decisions* deci
   decision.set_command(scope->command);
   decision.set_time_ns(model.trace.Find(scope->command)->end_ns);
   decision.set_outcome(v1::Decision::OUTCOME_NOT_REUSABLE);
-  NoteSeveralLeft(scope, model.trace);
+  if (LeftWhatItLookedFor(*scope, model.trace) || AskedOfNoInput(*scope, model.trace)) {
+    for (Scope* above = scope; above != nullptr; above = above->parent) above->first_only = true;
+  }
   CarryListings(scope);
   NoteMadeFrom(*scope);
   v1::ActionRecord record;

@@ -150,6 +150,7 @@ std::optional<v1::Reply> BuildRecorder::Impl::DecideExec(Scope* parent, const v1
   // A candidate along PATH that is not there has no arguments.
   if (request.argv.empty() || applied.path == kNoPath) return proceed;
   const std::string executable = model.trace.Path(applied.path);
+  programs_.insert(applied.path);
   if (StateOf(executable, /*nofollow=*/false).type != v1::FILE_REGULAR) return proceed;
 
   // Whoever starts it was there before: what it has said comes first, and its own forks do not count as going on.

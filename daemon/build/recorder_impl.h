@@ -65,6 +65,7 @@ class BuildRecorder::Impl {
     FileState state;
     FileState state2;
     uint32_t made_mode = 0;         // See Change.
+    bool unlooked = false;          // Nobody in the command has looked before whether it is there.
     int64_t time_ns = 0;            // Wall clock.
     std::vector<PathId> announced;  // What it is about to write.
     std::vector<std::string> tree;  // Of a directory that is renamed: what is below it.
@@ -213,14 +214,16 @@ class BuildRecorder::Impl {
   // None: the record of the whole command holds. `as_left`: also where it is as the command left it.
   std::optional<Mismatch> WhyNotWhole(Present* present, const v1::ActionRecord& record, bool as_left) const;
 
-  // ---- recorder_again.cc
+  // ---- recorder_made_from.cc
   // The scope has ended: what it made, and what started it had looked at, is made from what both have used.
   void NoteMadeFrom(const Scope& scope);
   // The same where it need not have run: `record` stands for it.
   void TakeMadeFrom(Scope* asker, const v1::ActionRecord& record, Trace* trace);
-  // For `asker` and those above it.
-  static void AddMadeFrom(Scope* asker, PathId path, std::shared_ptr<const std::vector<PathId>> from);
+  // For `asker` and those above it. `reads`: what made it has read other files than programs.
+  void AddMadeFrom(Scope* asker, PathId path, std::shared_ptr<const std::vector<PathId>> from, bool reads);
   static void TellMadeFrom(const Scope& scope, const Trace& trace, v1::ActionRecord* record);
+
+  // ---- recorder_again.cc
   // The session's own command has made it, and not `user` alone, started by who had looked for it.
   static bool IsDraft(const Scope* scope, CommandId user, PathId path);
   // A file is read by `reader` (0: one below the scope that is reused).
@@ -230,8 +233,16 @@ class BuildRecorder::Impl {
   void EndDraft(PathId path, const FileState& state, bool gone, const Trace& trace);
   // `command` (0: one that is reused), in `scope`, looks whether something is there and what it is like.
   static void NoteLook(Scope* scope, PathId path, CommandId command);
-  // The scope ends: whether it has itself left several files, and looked for one of them.
-  static void NoteSeveralLeft(Scope* scope, const Trace& trace);
+  // The scope ends. What it has made at the path is there, and has a name that was not drawn at random.
+  static bool IsLeft(const Scope& scope, PathId path, const Trace& trace);
+  // It was made for `scope` or one above it, which had looked for it.
+  static bool IsAsked(const Scope* scope, PathId path);
+  // The scope ends: whether it has itself left a file that it had looked for, as no part of a make does.
+  static bool LeftWhatItLookedFor(const Scope& scope, const Trace& trace);
+  // The same of a record that stands for a command that `parent` has started.
+  static bool LeavesWhatItLookedFor(const v1::ActionRecord& record, const Scope* parent, Trace* trace);
+  // The scope ends: whether it has looked for what it had made by others, and at no input.
+  bool AskedOfNoInput(const Scope& scope, const Trace& trace) const;
   // See v1::ActionRecord.
   bool IsFirstOnly(const Scope& scope, const v1::ActionRecord& record, Trace* trace) const;
 
@@ -293,6 +304,7 @@ class BuildRecorder::Impl {
   // By device and inode: those without a digest.
   absl::flat_hash_map<std::pair<uint64_t, uint64_t>, std::vector<std::shared_ptr<Version>>> unhashed_;
   Drafts drafts_;
+  absl::flat_hash_set<PathId> programs_;  // That have been started, under each name that they were asked for by.
   absl::flat_hash_map<uint64_t, bool> mentions_;              // MentionsTemporary, by action.
   std::vector<std::string> suspects_;                         // The latest first.
   absl::flat_hash_map<std::string, std::string> real_paths_;  // Of prefixes before a `..`, until a link is changed.

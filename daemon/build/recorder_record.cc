@@ -158,6 +158,7 @@ void BuildRecorder::Impl::AddEffects(Scope* scope, const Trace& trace, v1::Actio
     effect.set_mode_set(change->mode_set);
     effect.set_in_place(change->in_place);
     effect.set_asked(change->asked);
+    effect.set_unrepeatable(change->unrepeatable);
     if (state.type == v1::FILE_SYMLINK) effect.set_target(state.target);
     if (state.type == v1::FILE_REGULAR) {
       const auto& first = followed != scope->seen.end() ? followed : link;

@@ -241,13 +241,16 @@ BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, uint32_t
     change.is_link = effect.type() == v1::FILE_SYMLINK;
     if (!effect.link_to().empty()) change.linked_from = trace.Intern(effect.link_to());
     change.asked = effect.asked();
+    change.unrepeatable = effect.unrepeatable();
     TakeChange(parent, trace.Intern(effect.path()), change, /*writer=*/nullptr, &trace);
   }
   for (const v1::Observation& observation : record.observations()) {
     if (IsOnlyALook(observation) && !observation.replaced()) NoteLook(parent, trace.Intern(observation.path()), 0);
   }
   TakeMadeFrom(parent, record, &trace);
-  for (Scope* above = parent; above != nullptr && record.first_only(); above = above->parent) above->first_only = true;
+  if (record.first_only() || LeavesWhatItLookedFor(record, parent, &trace)) {
+    for (Scope* above = parent; above != nullptr; above = above->parent) above->first_only = true;
+  }
   return Reuse::kDone;
 }
 

@@ -600,9 +600,22 @@ int main(int argc, char** argv) {
                        "/usr/bin/test -d gen && echo there > out; mkdir -p gen",
                        "stat -c %s g > out 2> /dev/null; cp f g",
                        "stat -c %Y f > out; touch -d 2001-01-01 f",
+                       "test -e g && echo there > out; cp f g",
+                       "test -e g && echo there > out; ln -sfn f g",
+                       "[ -d gen ] && echo there > out; mkdir -p gen",
+                       "mkdir gen; exit 0",
+                       "ln -s f link; echo $? > out",
+                       "cp f g; ln g hard",
+                       "mv f g; echo $? > out",
+                       "mkdir -p gen; mv gen made",
+                       "set -C; echo x > g",
+                       "echo * > out; cp f g",
+                       "rm f*; echo $? > out",
+                       "n=; while [ -e g$n ]; do n=1$n; done; [ -e g1 ] || cp f g$n",
+                       "python3 -c \"import os; e = os.path.exists('g'); open('g', 'w').write(str(e))\"; :",
                        "sh -c 'cat g > out 2> /dev/null'; sh -c 'cp f g'"):
             with self.subTest(script):
-                for name in ("copy", "link", "g", "gen", "out"):
+                for name in ("copy", "link", "g", "g1", "gen", "made", "hard", "out"):
                     self.each(lambda tree, name=name: subprocess.run(["rm", "-rf", name], cwd=tree, check=True))
                 self.put("f", "f\n")
                 for _ in range(3):
