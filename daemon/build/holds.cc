@@ -221,6 +221,11 @@ std::optional<Mismatch> Present::TouchedUnread(const v1::ActionRecord& record, c
   const auto& looks = record.observations();
   const auto unread =
       std::find_if(touched_.begin(), touched_.end(), [&](const auto* look) { return is_unread(*look); });
+  // What it made, and is as it would make it, is the same whether it is made anew or left.
+  const auto other = std::find_if(touched_.begin(), touched_.end(), [&](const auto* look) {
+    const auto effect = all.find(look->path());
+    return effect == all.end() || !IsFinal(*effect->second, all);
+  });
   const bool is_make = std::any_of(record.effects().begin(), record.effects().end(),
                                    [](const v1::Effect& effect) { return effect.asked(); });
   // Compilers look at tools and libraries of the system that they do not read.
@@ -230,11 +235,11 @@ std::optional<Mismatch> Present::TouchedUnread(const v1::ActionRecord& record, c
              return DirectoryOf(touched->path()) == DirectoryOf(look.path());
            });
   };
-  const bool in_part = is_make && std::any_of(looks.begin(), looks.end(), [&](const v1::Observation& look) {
-                         return is_unread(look) && is_source(look);
-                       });
+  const bool in_part = is_make && other != touched_.end() &&
+                       std::any_of(looks.begin(), looks.end(),
+                                   [&](const v1::Observation& look) { return is_unread(look) && is_source(look); });
   if (unread == touched_.end() && !in_part) return std::nullopt;
-  const v1::Observation& look = unread != touched_.end() ? **unread : *touched_.front();
+  const v1::Observation& look = unread != touched_.end() ? **unread : **other;
   return Mismatch{v1::Decision::REASON_STATUS, look.path(), "has another time"};
 }
 

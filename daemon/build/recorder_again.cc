@@ -9,8 +9,9 @@
 //   made it alone and was started by who had looked for it: make does not start `ar` where the archive is there.
 //   Somebody looked for a product before he started what makes it, and there are others that nobody looked for: r
 //   above. A make looks for each target. Who looks for none does what he does in any case.
-//   Somebody looked for a product before he started what makes it, and at nothing that is read to make it; or at no
-//   file that was there, but for programs: `[ -e g ] && echo there > r; cp f g`. A make looks at prerequisites.
+//   Somebody looked for a product before he started what makes it, and at nothing that is read to make it, but for the
+//   program: `[ -e g ] && echo there > r; cp f g`. A make looks at prerequisites. (Also at those of a stamp, or of a
+//   directory, that are not read. These cannot be told from others.)
 //   Somebody looked who neither made the product himself nor started who did: `cp -P link o2; ln -s x link`.
 //   Somebody looked for a file and then left it himself, and nobody who started him had looked for it, or he left
 //   others as well. (An assembler looks, too, and does the same each time; but make has looked for what it leaves.)
@@ -132,19 +133,13 @@ bool BuildRecorder::Impl::LeftWhatItLookedFor(const Scope& scope, const Trace& t
 }
 
 bool BuildRecorder::Impl::AskedOfNoInput(const Scope& scope, const Trace& trace) const {
-  std::optional<bool> of_none;
   return std::any_of(scope.changed.begin(), scope.changed.end(), [&](const auto& product) {
     const auto& [path, change] = product;
     if (!change.asked || change.in_place || change.by == scope.command || !scope.looked.contains(path)) return false;
-    if (change.asked_blindly) return IsLeft(scope, path, trace);
-    if (!of_none.has_value()) {
-      of_none = std::none_of(scope.looked.begin(), scope.looked.end(), [&](PathId looked) {
-        if (scope.changed.contains(looked) || programs_.contains(looked)) return false;
-        const auto seen = scope.seen.find(Scope::Key(looked, /*nofollow=*/false));
-        return seen != scope.seen.end() && seen->second.type == v1::FILE_REGULAR;
-      });
-    }
-    return *of_none && IsLeft(scope, path, trace);
+    const bool of_input =
+        change.made_from != nullptr && std::any_of(change.made_from->begin(), change.made_from->end(),
+                                                   [&](PathId used) { return !programs_.contains(used); });
+    return !of_input && IsLeft(scope, path, trace);
   });
 }
 

@@ -219,8 +219,8 @@ class BuildRecorder::Impl {
   void NoteMadeFrom(const Scope& scope);
   // The same where it need not have run: `record` stands for it.
   void TakeMadeFrom(Scope* asker, const v1::ActionRecord& record, Trace* trace);
-  // For `asker` and those above it. `reads`: what made it has read other files than programs.
-  void AddMadeFrom(Scope* asker, PathId path, std::shared_ptr<const std::vector<PathId>> from, bool reads);
+  // For `asker` and those above it.
+  static void AddMadeFrom(Scope* asker, PathId path, std::shared_ptr<const std::vector<PathId>> from);
   static void TellMadeFrom(const Scope& scope, const Trace& trace, v1::ActionRecord* record);
 
   // ---- recorder_again.cc

@@ -18,8 +18,7 @@ constexpr size_t kMaxMadeFrom = 1000;
 
 }  // namespace
 
-void BuildRecorder::Impl::AddMadeFrom(Scope* asker, PathId path, std::shared_ptr<const std::vector<PathId>> from,
-                                      bool reads) {
+void BuildRecorder::Impl::AddMadeFrom(Scope* asker, PathId path, std::shared_ptr<const std::vector<PathId>> from) {
   const auto known = asker->changed.find(path);
   if (known == asker->changed.end()) return;
   if (const auto& before = known->second.made_from; before != nullptr && before != from) {
@@ -31,8 +30,6 @@ void BuildRecorder::Impl::AddMadeFrom(Scope* asker, PathId path, std::shared_ptr
     both->erase(std::unique(both->begin(), both->end()), both->end());
     from = std::move(both);
   }
-  known->second.asked_blindly =
-      reads && std::all_of(from->begin(), from->end(), [&](PathId used) { return programs_.contains(used); });
   for (Scope* above = asker; above != nullptr; above = above->parent) {
     const auto found = above->changed.find(path);
     if (found != above->changed.end()) found->second.made_from = from;
@@ -43,30 +40,24 @@ void BuildRecorder::Impl::NoteMadeFrom(const Scope& scope) {
   if (scope.parent == nullptr) return;
   const Scope& asker = *scope.parent;
   std::shared_ptr<std::vector<PathId>> from;
-  bool reads = false;
   for (const auto& [path, change] : scope.changed) {
     if (!asker.looked.contains(path)) continue;
     if (from == nullptr) {
       from = std::make_shared<std::vector<PathId>>();
       for (const auto& [key, seen] : scope.seen) {
         const auto used = static_cast<PathId>(key >> 1);
-        if ((seen.weight & kContent) == 0) continue;
-        if (asker.looked.contains(used)) from->push_back(used);
-        reads = reads || (seen.type == v1::FILE_REGULAR && !programs_.contains(used));
+        if ((seen.weight & kContent) != 0 && asker.looked.contains(used)) from->push_back(used);
       }
     }
-    AddMadeFrom(scope.parent, path, from, reads);
+    AddMadeFrom(scope.parent, path, from);
   }
 }
 
 void BuildRecorder::Impl::TakeMadeFrom(Scope* asker, const v1::ActionRecord& record, Trace* trace) {
   auto read = std::make_shared<std::vector<PathId>>();
-  bool reads = false;
   for (const v1::Observation& observation : record.observations()) {
     const PathId used = trace->Intern(observation.path());
-    if (!observation.content()) continue;
-    if (asker->looked.contains(used)) read->push_back(used);
-    reads = reads || (observation.type() == v1::FILE_REGULAR && !observation.mode_counts());
+    if (observation.content() && asker->looked.contains(used)) read->push_back(used);
   }
   for (const v1::Effect& effect : record.effects()) {
     auto from = std::make_shared<std::vector<PathId>>();
@@ -81,8 +72,8 @@ void BuildRecorder::Impl::TakeMadeFrom(Scope* asker, const v1::ActionRecord& rec
     take(record.observations(), effect.from_observations());
     take(record.effects(), effect.from_effects());
     const PathId path = trace->Intern(effect.path());
-    if (!from->empty()) AddMadeFrom(asker, path, std::move(from), /*reads=*/false);
-    if (asker->looked.contains(path)) AddMadeFrom(asker, path, read, reads);
+    if (!from->empty()) AddMadeFrom(asker, path, std::move(from));
+    if (asker->looked.contains(path)) AddMadeFrom(asker, path, read);
   }
 }
 

@@ -76,14 +76,13 @@ struct Change {
   bool keeps_times = false;  // A change of what is said of the file alone.
   bool in_place = false;
   bool is_directory = false;
-  bool is_link = false;        // A symbolic one.
-  bool asked = false;          // See v1::Effect.
-  bool asked_blindly = false;  // Asked, by who had looked at nothing of what its maker read.
-  bool unrepeatable = false;   // See v1::Effect.
-  bool noticed = false;    // Not asked; but somebody else than who made it had looked before: see recorder_again.cc.
-  CommandId by = 0;        // Who alone has changed it; 0: several, or one that was reused.
-  bool made_anew = false;  // There was nothing when it was opened.
-  bool whole = false;      // What was there had no part in what came: the first change removed or emptied it.
+  bool is_link = false;       // A symbolic one.
+  bool asked = false;         // See v1::Effect.
+  bool unrepeatable = false;  // See v1::Effect.
+  bool noticed = false;       // Not asked; but somebody else than who made it had looked before: see recorder_again.cc.
+  CommandId by = 0;           // Who alone has changed it; 0: several, or one that was reused.
+  bool made_anew = false;     // There was nothing when it was opened.
+  bool whole = false;         // What was there had no part in what came: the first change removed or emptied it.
   PathId linked_from = kNoPath;
   PathId moved_from = kNoPath;                           // Of a regular file: its times moved with it.
   std::shared_ptr<const std::vector<PathId>> made_from;  // See v1::Effect.from_observations.
