@@ -11,7 +11,7 @@ import shutil
 WORDS = ["alpha", "beta", "gamma", "delta", "omega"]
 SOURCES = ["s1", "s2", "d/s3", "d/s4"]
 OPTIONAL = ["opt", "d/extra"]
-SHELL_PRODUCTS = ["out", "o2", "o3", "gen/a", "gen/b", "log", "link", "hard"]
+SHELL_PRODUCTS = ["out", "o2", "o3", "o4", "gen/a", "gen/b", "log", "link", "hard"]
 # At the end of a pipeline that reads a source: as a link to that one, what comes out is a matter of who is faster.
 WRITTEN_BY_PIPELINES = ["out", "o3"]
 MAKE_PRODUCTS = ["p1", "p2", "p3", "all.txt", "gen"]
@@ -92,6 +92,22 @@ SHELL_COMMANDS = [
     "cat link; echo $?",
     "cp -P link o2; readlink o2",
     "test -x %s && echo runs; [ -L %s ] && echo leads; [ -s %s ] && echo full",
+    # Not the same where what they make is there.
+    "[ -e o2 ] && echo there > out; cp %s o2",
+    "/usr/bin/test -e o2 && echo there > out; cp %s o2",
+    "[ -d gen ] && echo there > out; mkdir -p gen",
+    "[ -L link ] && echo there > out; ln -sfn %s link",
+    "mkdir gen",
+    "ln -s %s link",
+    "ln %s hard",
+    "mv o2 o3 && cp %s o2",
+    "echo * > out; cp %s o2",
+    "for name in o*; do echo $name; done > log; cp %s o3",
+    "rm o*; cp %s o2",
+    "set -C; cat %s > o2; set +C",
+    "n=2; while [ -e o$n ]; do n=$((n + 1)); done; [ $n -gt 4 ] || cp %s o$n",
+    "python3 -c 'import os; there = os.path.exists(\"o2\"); open(\"o2\", \"w\").write(str(there))'",
+    "sh -c '[ -e o3 ] && echo there > out'; sh -c 'cp %s o3'",
     # Where words go.
     "{ head -n 1; cat; } < %s",
     "sort %s | tee o3 | head -n 1",
@@ -170,7 +186,7 @@ class Project:
 
     def write_script(self):
         lines = []
-        for _ in range(self.random.randint(2, 7)):
+        for _ in range(self.random.randint(1, 7)):
             line = self.random.choice(SHELL_COMMANDS)
             sources = tuple(self.random.choice(SOURCES) for _ in range(line.replace("%%", "").count("%s")))
             lines.append(line % sources)
