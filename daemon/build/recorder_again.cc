@@ -134,11 +134,12 @@ bool BuildRecorder::Impl::LeftWhatItLookedFor(const Scope& scope, const Trace& t
 
 bool BuildRecorder::Impl::AskedOfNoInput(const Scope& scope, const Trace& trace) const {
   return std::any_of(scope.changed.begin(), scope.changed.end(), [&](const auto& product) {
-    const auto& [path, change] = product;
+    const PathId path = product.first;
+    const Change& change = product.second;
     if (!change.asked || change.in_place || change.by == scope.command || !scope.looked.contains(path)) return false;
+    const auto is_input = [&](PathId used) { return used != path && !programs_.contains(used); };
     const bool of_input =
-        change.made_from != nullptr && std::any_of(change.made_from->begin(), change.made_from->end(),
-                                                   [&](PathId used) { return !programs_.contains(used); });
+        change.made_from != nullptr && std::any_of(change.made_from->begin(), change.made_from->end(), is_input);
     return !of_input && IsLeft(scope, path, trace);
   });
 }

@@ -603,6 +603,7 @@ int main(int argc, char** argv) {
                        "stat -c %Y f > out; touch -d 2001-01-01 f",
                        "test -e g && echo there > out; cp f g",
                        "test -e g && echo there > out; ln -sfn f g",
+                       "test -e g && echo there > out; cp f g; sort -o g g",
                        "[ -d gen ] && echo there > out; mkdir -p gen",
                        "[ -e f ]; [ -L link ] && echo there > out; ln -sfn f link",
                        "mkdir gen; exit 0",
