@@ -1,9 +1,10 @@
 // What each product is made from, as a make sees it: what a command read, of what whoever started it had looked at.
 //
-// It decides nothing but times. Where a whole build need not run, and something has been touched or is gone, what a
-// make would have made anew is as new as if it had been; all else keeps its time, for a product that is newer than it
-// has a right to be hides an edit that was made before, and comes with its own time. What is not known here (a
-// prerequisite that the recipe does not read) makes a product too old, never too new: a make would make it once more.
+// It decides about times, and whether a make is at work at all (recorder_again.cc). Where a whole build need not run,
+// and something has been touched or is gone, what a make would have made anew is as new as if it had been; all else
+// keeps its time, for a product that is newer than it has a right to be hides an edit that was made before, and comes
+// with its own time. What is not known here (a prerequisite that the recipe does not read) makes a product too old,
+// never too new: a make would make it once more.
 #include <algorithm>
 #include <utility>
 
