@@ -19,7 +19,7 @@
 namespace ocpwatch {
 
 // Raised whenever the meaning of a record changes: older ones never match.
-inline constexpr uint32_t kActionVersion = 9;
+inline constexpr uint32_t kActionVersion = 10;
 
 class IgnoredEnvironment {
  public:

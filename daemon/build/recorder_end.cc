@@ -112,13 +112,16 @@ void BuildRecorder::Impl::CarryTimes(const Scope& scope, const std::string& exec
   const bool sets = std::any_of(scope.changed.begin(), scope.changed.end(),
                                 [](const auto& change) { return change.second.times_set; });
   if (!sets && !TellsTimes(executable)) return;
+  const uint32_t ager = ++agers_;
   for (const auto& [key, value] : scope.seen) {
     if ((value.weight & kTimes) == 0 || value.type != v1::FILE_REGULAR) continue;
+    const auto change = scope.changed.find(static_cast<PathId>(key >> 1));
+    const bool replaced = change != scope.changed.end() && change->second.whole;
     for (Scope* above = scope.parent; above != nullptr; above = above->parent) {
       if (above->IsTainted()) continue;
       const auto found = above->seen.find(key);
       if (found == above->seen.end()) break;
-      if (found->second.stamp == value.stamp) found->second.weight |= kTimesBelow;
+      if (found->second.stamp == value.stamp) found->second.CountTimesBelow(replaced ? ager : 0);
     }
   }
 }

@@ -267,7 +267,7 @@ class BuildRecorder::Impl {
   void End(Scope* scope, FollowedModel model, Decisions* decisions);
   bool AnyLives(const Scope& scope, FollowedModel model) const;
   // What counts by its time for a command without sub-commands does so for those above.
-  static void CarryTimes(const Scope& scope, const std::string& executable);
+  void CarryTimes(const Scope& scope, const std::string& executable);
   // Likewise what a command without sub-commands has listed.
   static void CarryListings(Scope* scope);
   static void CheckInputs(Scope* scope, v1::ActionRecord* record);
@@ -291,6 +291,7 @@ class BuildRecorder::Impl {
   const std::vector<std::string> client_attributes_;
   v1::BuildTotals totals_;
   uint64_t order_ = 0;
+  uint32_t agers_ = 0;    // That have been told apart in v1::Observation.aged_by.
   Applied last_applied_;  // Of the frame that Decide is asked about.
 
   AbsentNames absent_;

@@ -35,8 +35,10 @@ bool IsSame(const Seen& seen, const Seen& now) {
 // Who has seen the one learns nothing from the other.
 bool AddsNothing(const Seen& seen, const Seen& now) {
   return (now.weight & ~seen.weight) == 0 && (now.replaced || !seen.replaced) &&
-         (seen.only_by == 0 || seen.only_by == now.only_by) && now.target.size() <= seen.target.size() &&
-         (now.listing == nullptr || seen.listing != nullptr) && (now.version == nullptr || seen.version != nullptr);
+         (seen.only_by == 0 || seen.only_by == now.only_by) &&
+         (seen.aged_by == now.aged_by || seen.aged_by == 0 || (now.weight & kTimesBelow) == 0) &&
+         now.target.size() <= seen.target.size() && (now.listing == nullptr || seen.listing != nullptr) &&
+         (now.version == nullptr || seen.version != nullptr);
 }
 
 // Nobody in the session has changed what is at the path, as far as those above `scope` could tell.
@@ -152,6 +154,7 @@ void BuildRecorder::Impl::ObserveUp(Scope* scope, PathId path, bool nofollow, Se
       continue;
     }
     if (AddsNothing(before, seen) && IsUntouched(*scope, path)) return;  // Those above were told when it was.
+    if ((seen.weight & kTimesBelow) != 0) before.CountTimesBelow(seen.aged_by);
     before.weight |= seen.weight;
     before.replaced = before.replaced && seen.replaced;
     if (before.only_by != seen.only_by) before.only_by = 0;

@@ -113,6 +113,7 @@ void BuildRecorder::Impl::AddObservations(Scope* scope, const Trace& trace, v1::
                          path.starts_with(absl::StrCat(scope->start.key.cwd(), "/")) && IsStill(path, *value);
     observation.set_times(!remade && (of_leaf || of_idle || (halfway && !own_time && (value->weight & kTimes) != 0)));
     observation.set_age(remade && of_leaf);
+    if (observation.age()) observation.set_aged_by(value->aged_by);
     if (observation.times()) observation.set_mtime_ns(value->stamp.mtime_ns);
     if (value->type != v1::FILE_REGULAR) continue;
     observation.set_content((value->weight & kContent) != 0);

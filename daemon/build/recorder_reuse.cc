@@ -173,7 +173,14 @@ BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, uint32_t
   const bool carries = record.commands() > 1 || TellsTimes(record.key().executable()) ||
                        std::any_of(record.effects().begin(), record.effects().end(),
                                    [](const v1::Effect& effect) { return effect.times_set(); });
-  absl::flat_hash_set<std::string> remade;  // What it replaces or removes, and looked at before only for the age.
+  absl::flat_hash_set<std::string> remade;        // What it replaces or removes, and looked at before only for the age.
+  absl::flat_hash_map<uint32_t, uint32_t> agers;  // In the record -> here. 0, itself, is one where it is alone.
+  const auto ager_of = [&](const v1::Observation& observation) -> uint32_t {
+    if (!observation.age() || (observation.aged_by() == 0 && record.commands() > 1)) return 0;
+    const auto [known, fresh] = agers.try_emplace(observation.aged_by(), agers_ + 1);
+    if (fresh) ++agers_;
+    return known->second;
+  };
   // What it would have learnt, those above have learnt.
   std::vector<std::pair<const v1::Observation*, Seen>> learnt;
   for (const v1::Observation& observation : record.observations()) {
@@ -188,7 +195,7 @@ BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, uint32_t
     if (observation.status()) seen.weight |= kStatus;
     if (observation.mode_counts()) seen.weight |= kMode;
     if (observation.times()) seen.weight |= kTimes;
-    if (carries && (observation.times() || observation.age())) seen.weight |= kTimesBelow;
+    if (carries && (observation.times() || observation.age())) seen.CountTimesBelow(ager_of(observation));
     if (observation.age()) remade.insert({observation.path(), RealPath(observation.path())});
     if (state.type == v1::FILE_REGULAR) {
       seen.version = VersionOf(trace.Intern(observation.path()), state.stamp, trace);

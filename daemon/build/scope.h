@@ -61,9 +61,16 @@ struct Seen {
   bool replaced = false;
   int32_t error = 0;
   uint64_t order = 0;
+  uint32_t aged_by = 0;  // With kTimesBelow: see v1::Observation.
   uint32_t only_by = 0;  // The process that alone has looked, by one kind of call; 0: several, or otherwise used.
   bool idle_look = false;
   bool under_made = false;  // In a directory that the command had made.
+
+  void CountTimesBelow(uint32_t by) {
+    if ((weight & kTimesBelow) != 0 && aged_by != by) by = 0;
+    weight |= kTimesBelow;
+    aged_by = by;
+  }
 };
 
 struct Change {

@@ -220,6 +220,16 @@ int main(int argc, char** argv) {
             self.each(lambda tree, time=seconds: os.utime(os.path.join(tree, "x"), (time, time)))
             self.assertEqual(f"{expected}\n".encode(), self.sh(script).result.stdout)
 
+    def test_many_copies_made_each_time_come_to_rest(self):
+        """Which of them are as old as one another, by the tick of the clock, is no input of any."""
+        self.put("in", "x\n")
+        self.put("Makefile", "all:\n" + "".join(f"\tcp in out{n}\n" for n in range(20)))
+        self.build(MAKE)
+        self.build(MAKE)
+        for _ in range(5):
+            built = self.build(MAKE)
+            self.assertTrue(built.nothing_ran(), built)
+
     def test_a_copy_made_each_time_comes_to_rest(self):
         """Also where nothing of what made it runs any more, and where what is around it fails."""
         self.put("in", "x\n")

@@ -161,6 +161,33 @@ TEST_CASE("Files of which only the ages count may all become newer") {
   CHECK(world.Mismatch() == v1::Decision::REASON_STATUS);
 }
 
+TEST_CASE("An age that one command alone has looked up is compared with no other command's") {
+  Holding world;
+  const std::string first = world.files().Write("first", "one");
+  const std::string source = world.files().Write("source", "two");
+  const std::string second = world.files().Write("second", "three");
+  const std::string beside = world.files().Write("beside", "four");
+  SetTime(source, 1000);
+  SetTime(first, 2000);
+  SetTime(second, 3000);
+  SetTime(beside, 4000);
+  for (const char* name : {"first", "second", "beside"}) {
+    v1::Observation* const look = world.Observe(name);
+    look->set_age(true);
+    look->set_aged_by(std::string_view(name) == "first" ? 1 : 2);
+  }
+  world.Observe("source")->set_times(true);
+  SetTime(first, 5000);
+  CHECK(world.Mismatch() == v1::Decision::REASON_NONE);
+  SetTime(first, 999);
+  CHECK(world.Mismatch() == v1::Decision::REASON_STATUS);
+  SetTime(first, 2000);
+  SetTime(second, 4000);
+  CHECK(world.Mismatch() == v1::Decision::REASON_STATUS);
+  SetTime(beside, 5000);
+  CHECK(world.Mismatch() == v1::Decision::REASON_NONE);
+}
+
 TEST_CASE("An age counts beside the time that the file was given") {
   Holding world;
   const std::string path = world.files().Write("a", "one");
