@@ -75,6 +75,11 @@ Decisions BuildRecorder::OnSessionEnd(FollowedModel model) {
   return impl_->OnSessionEnd(model);
 }
 
+bool BuildRecorder::OnIdle(FollowedModel model, Decisions* decisions) {
+  absl::MutexLock lock(&mutex_);
+  return impl_->OnIdle(model, decisions);
+}
+
 BuildRecorder::Impl::Impl(BuildSetup setup)
     : setup_(std::move(setup)),
       store_(*setup_.store),
@@ -309,6 +314,7 @@ Decisions BuildRecorder::Impl::OnSessionEnd(FollowedModel model) {
     scope->Taint(v1::Decision::REASON_OUTLIVED, "it went on after the session's command had ended");
     End(scope, model, &decisions);
   }
+  KeepEnded(model, &decisions);
   store_.CommitSoon();
   store_use_.reset();
   return decisions;

@@ -68,6 +68,7 @@ class BuildRecorder final : public SessionFollower {
   void OnCommandStarted(CommandId command, FollowedModel model) override;
   Decisions OnProcessGone(uint32_t process, FollowedModel model) override;
   Decisions OnSessionEnd(FollowedModel model) override;
+  bool OnIdle(FollowedModel model, Decisions* decisions) override;
 
  private:
   class Impl;

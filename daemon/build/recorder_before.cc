@@ -63,9 +63,11 @@ bool BuildRecorder::Impl::Changes(v1::Op op, uint32_t flags) {
 }
 
 FileState BuildRecorder::Impl::LookBefore(Scope* scope, PathId path, bool nofollow, uint32_t weight, bool replaced,
-                                          uint32_t process, const Trace& trace) {
+                                          uint32_t process, FollowedModel model) {
+  const Trace& trace = model.trace;
   const std::string& name = trace.Path(path);
   FileState state = StateOf(name, nofollow);
+  KeepBefore(path, state, model);
   SettleReaders(state);
   if (!Counts(scope, name)) return state;
   Seen seen;
@@ -132,7 +134,7 @@ void BuildRecorder::Impl::BeforeChange(Scope* scope, v1::Op op, const v1::Before
                               ? std::nullopt
                               : DescriptorNamed(trace.Path(before.path), caller->pid);
   const auto look = [&](PathId path, bool nofollow, uint32_t weight, bool replaced) {
-    return path == kNoPath ? FileState() : LookBefore(scope, path, nofollow, weight, replaced, process, trace);
+    return path == kNoPath ? FileState() : LookBefore(scope, path, nofollow, weight, replaced, process, model);
   };
   const bool by_second = (op == v1::OP_LINK || op == v1::OP_SYMLINK) && before.path2 != kNoPath;
   before.unlooked = !scope->looked.contains(by_second ? before.path2 : before.path);

@@ -1,11 +1,10 @@
-// A command has ended: what it was becomes a record.
+// A command has ended: what follows for those above it, and what has to be taken at once. The rest: recorder_keep.cc.
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "daemon/build/process_state.h"
 #include "daemon/build/recorder_impl.h"
 #include "daemon/ingest/ingest_target.h"
@@ -69,27 +68,7 @@ void BuildRecorder::Impl::End(Scope* scope, FollowedModel model, Decisions* deci
   CarryListings(scope);
   NoteMadeFrom(*scope);
   v1::ActionRecord record;
-  const bool made = MakeRecord(scope, model, &record);
-  if (scope->start.asked) {
-    if (made) {
-      decision.set_fingerprint(record.fingerprint());
-      if (const absl::Status status = store_.Put(std::move(record)); status.ok()) {
-        decision.set_outcome(v1::Decision::OUTCOME_KEPT);
-        for (const std::string& path : scope->ignored) decision.add_ignored(path);
-      } else {
-        scope->Taint(v1::Decision::REASON_BLOB,
-                     absl::StrCat("it could not be stored: ", std::string(status.message())));
-      }
-    }
-    if (decision.outcome() == v1::Decision::OUTCOME_NOT_REUSABLE) {
-      totals_.set_not_reusable(totals_.not_reusable() + 1);
-      decision.set_why(scope->taint);
-      decision.set_reason(scope->taint_text);
-      decision.set_path(scope->taint_path);
-    }
-    decisions->push_back(std::move(decision));
-  }
-  for (const PathId path : scope->intended) intents_.End(session_, model.trace.Path(path));
+  BeginRecord(scope, model, &record);
   for (const PathId path : scope->temporaries) {
     if (scope->parent == nullptr || StateOf(model.trace.Path(path), /*nofollow=*/true).type == v1::FILE_ABSENT)
       continue;
@@ -97,7 +76,11 @@ void BuildRecorder::Impl::End(Scope* scope, FollowedModel model, Decisions* deci
   }
   for (const uint32_t fork : scope->forks) forked_.erase(fork);
   if (scope->parent != nullptr) scope->parent->children.erase(scope);
-  scopes_.erase(scope->command);
+  const bool last = scope->parent == nullptr;
+  const auto own = scopes_.find(scope->command);
+  KeepLater({std::move(own->second), std::move(record), std::move(decision), {}}, model);
+  scopes_.erase(own);
+  if (last) KeepEnded(model, decisions);
 }
 
 bool TellsTimes(std::string_view executable) {
@@ -150,7 +133,7 @@ void BuildRecorder::Impl::CheckInputs(Scope* scope, v1::ActionRecord* record) {
   }
 }
 
-bool BuildRecorder::Impl::MakeRecord(Scope* scope, FollowedModel model, v1::ActionRecord* record) {
+void BuildRecorder::Impl::BeginRecord(Scope* scope, FollowedModel model, v1::ActionRecord* record) {
   // The program that its process ended as says how it ended.
   const Command* last = model.trace.Find(scope->command);
   const Process* const process = model.tracker.processes().Find(scope->process);
@@ -166,40 +149,9 @@ bool BuildRecorder::Impl::MakeRecord(Scope* scope, FollowedModel model, v1::Acti
   if (model.trace.Find(scope->command)->opaque != v1::OPAQUE_NONE) {
     TaintUp(scope, v1::Decision::REASON_OPAQUE, "it could not be observed in full");
   }
-  if (scope->IsTainted()) return false;
-  if (!scope->start.asked) return false;
+  if (scope->IsTainted()) return;
   record->set_exit_status(last->end_value);
-  AddEffects(scope, model.trace, record);
-  AddObservations(scope, model.trace, record);
-  TellMadeFrom(*scope, model.trace, record);
-  CheckOtherSessions(scope, model.trace);
-  if (scope->IsTainted()) return false;
-  record->set_first_only(scope->first_only || IsFirstOnly(*scope, *record, &model.trace));
-  if (!scope->start.temporaries.Canonicalise(record)) {
-    scope->Taint(v1::Decision::REASON_OTHER, "the name of a temporary file is a part of the name of another");
-    return false;
-  }
-  record->set_fingerprint(scope->start.fingerprint);
-  *record->mutable_key() = scope->start.key;
   record->set_duration_ns(static_cast<int64_t>(last->end_ns - scope->start_ns));
-  record->set_commands(scope->commands);
-  record->set_created_unix_ns(absl::GetCurrentTimeNanos());
-  record->set_session(setup_.header.id());
-  for (const std::string& path : scope->ignored) record->add_ignored(path);
-  return true;
-}
-
-void BuildRecorder::Impl::CheckOtherSessions(Scope* scope, const Trace& trace) {
-  if (!intents_.AnyOthers(session_)) return;
-  const auto check = [&](const std::string& path) {
-    if (!intents_.ByOthers(session_, path, scope->since)) return;
-    scope->Taint(v1::Decision::REASON_HAZARD, "another session wrote to a file that it used", path);
-  };
-  for (const auto& [path, change] : scope->changed) check(trace.Path(path));
-  for (const auto& [key, seen] : scope->seen) check(trace.Path(static_cast<PathId>(key >> 1)));
-  for (const OutputGroup& group : scope->start.outputs) {
-    if (group.kind == OpenDescriptor::Kind::kFile) check(group.path);
-  }
 }
 
 }  // namespace ocpwatch

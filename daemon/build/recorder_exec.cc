@@ -196,6 +196,7 @@ std::optional<v1::Reply> BuildRecorder::Impl::DecideExec(Scope* parent, const v1
   start.temporaries = Temporaries::Of(TemporariesAbove(parent, model.trace), &key);
   start.fingerprint = FingerprintOf(key);
   start.asked = true;
+  if (HasEnded(start.fingerprint)) KeepEnded(model, nullptr);
 
   Mismatch why;
   bool busy = false;

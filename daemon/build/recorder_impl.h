@@ -3,8 +3,8 @@
 // descriptors that others have), recorder_before.cc and recorder_change.cc (before and after a change),
 // recorder_exec.cc (decisions), recorder_reuse.cc (records that fit), recorder_whole.cc (of the session's own command),
 // recorder_again.cc (what would be otherwise, were all there from the start),
-// recorder_outputs.cc (what is written to pipes and inherited files), recorder_end.cc (ends),
-// recorder_record.cc (what becomes a record of them). See recorder.h.
+// recorder_outputs.cc (what is written to pipes and inherited files), recorder_end.cc (ends), recorder_keep.cc (what is
+// done about them later), recorder_record.cc (what becomes a record of them). See recorder.h.
 #ifndef OCPWATCH_DAEMON_BUILD_RECORDER_IMPL_H_
 #define OCPWATCH_DAEMON_BUILD_RECORDER_IMPL_H_
 
@@ -54,6 +54,7 @@ class BuildRecorder::Impl {
   void OnCommandStarted(CommandId command, FollowedModel model);
   Decisions OnProcessGone(uint32_t process, FollowedModel model);
   Decisions OnSessionEnd(FollowedModel model);
+  bool OnIdle(FollowedModel model, Decisions* decisions);
 
  private:
   using Reason = v1::Decision::Reason;
@@ -80,6 +81,13 @@ class BuildRecorder::Impl {
     int64_t standing_ns = 0;  // Since when that one does not go on.
     bool has_waited = false;
     int64_t busy_ns = 0;  // Since when another session is at work on what it would put back.
+  };
+  // A command that has ended and has not become a record yet.
+  struct Ended {
+    std::unique_ptr<Scope> scope;  // Those above it may be gone.
+    v1::ActionRecord record;       // Its outputs, and how it ended.
+    v1::Decision decision;
+    absl::flat_hash_map<PathId, FileState> left;  // What was at the paths that it has changed.
   };
   enum class Reuse { kDone, kNot, kBusy };
 
@@ -150,7 +158,7 @@ class BuildRecorder::Impl {
   void BeforeChange(Scope* scope, v1::Op op, const v1::BeforeCall& call, uint32_t process, FollowedModel model);
   // The path is about to be changed: what is there counts by `weight` for all who have not seen it yet.
   FileState LookBefore(Scope* scope, PathId path, bool nofollow, uint32_t weight, bool replaced, uint32_t process,
-                       const Trace& trace);
+                       FollowedModel model);
   // A file that is not there is opened for writing, and would not have been emptied. In a directory of its own that is
   // no observation; but once the products of the session's own command are there, that directory is there before it,
   // and what it appends comes a second time.
@@ -271,13 +279,26 @@ class BuildRecorder::Impl {
   // Likewise what a command without sub-commands has listed.
   static void CarryListings(Scope* scope);
   static void CheckInputs(Scope* scope, v1::ActionRecord* record);
-  bool MakeRecord(Scope* scope, FollowedModel model, v1::ActionRecord* record);
+  // Its outputs, and how it ended.
+  void BeginRecord(Scope* scope, FollowedModel model, v1::ActionRecord* record);
+
+  // ---- recorder_keep.cc
+  void KeepLater(Ended ended, FollowedModel model);
+  void KeepFirst(FollowedModel model);  // What became of it is in kept_ then.
+  // All that have ended. What became of these, and of those before, goes to `decisions` unless that is null.
+  void KeepEnded(FollowedModel model, Decisions* decisions);
+  // The path, at which there is `state`, is about to be changed: those are kept of whose records that may be a part.
+  void KeepBefore(PathId path, const FileState& state, FollowedModel model);
+  bool HasEnded(const std::string& fingerprint) const;
+  bool FinishRecord(Scope* scope, const absl::flat_hash_map<PathId, FileState>& left, Trace& trace,
+                    v1::ActionRecord* record);
   // Taints the scope if another session was at work on something that it used.
   void CheckOtherSessions(Scope* scope, const Trace& trace);
 
   // ---- recorder_record.cc
   void AddObservations(Scope* scope, const Trace& trace, v1::ActionRecord* record);
-  void AddEffects(Scope* scope, const Trace& trace, v1::ActionRecord* record);
+  void AddEffects(Scope* scope, const absl::flat_hash_map<PathId, FileState>& left, const Trace& trace,
+                  v1::ActionRecord* record);
 
   const BuildSetup setup_;
   std::shared_ptr<Relay> relay_;  // Since PrepareCommand; may be null.
@@ -296,6 +317,8 @@ class BuildRecorder::Impl {
 
   AbsentNames absent_;
   absl::flat_hash_map<CommandId, std::unique_ptr<Scope>> scopes_;
+  std::deque<Ended> ended_;                             // In this order.
+  Decisions kept_;                                      // That nobody has been told yet.
   absl::flat_hash_map<uint32_t, Start> starts_;         // By the number of the process that will be the command.
   absl::flat_hash_map<uint32_t, uint32_t> exec_calls_;  // Process of an exec -> the process that will be the command.
   absl::flat_hash_map<uint64_t, Request> requests_;     // By process << 32 | call.

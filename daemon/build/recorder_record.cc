@@ -130,7 +130,8 @@ void BuildRecorder::Impl::AddObservations(Scope* scope, const Trace& trace, v1::
   }
 }
 
-void BuildRecorder::Impl::AddEffects(Scope* scope, const Trace& trace, v1::ActionRecord* record) {
+void BuildRecorder::Impl::AddEffects(Scope* scope, const absl::flat_hash_map<PathId, FileState>& left,
+                                     const Trace& trace, v1::ActionRecord* record) {
   std::vector<std::pair<PathId, const Change*>> changes;
   changes.reserve(scope->changed.size());
   for (const auto& [path, change] : scope->changed) changes.emplace_back(path, &change);
@@ -140,6 +141,11 @@ void BuildRecorder::Impl::AddEffects(Scope* scope, const Trace& trace, v1::Actio
   for (const auto& [id, change] : changes) {
     const std::string& path = trace.Path(id);
     const FileState state = StateOf(path, /*nofollow=*/true);
+    const FileState& at_end = left.at(id);
+    if (state.type != at_end.type || state.stamp != at_end.stamp || state.target != at_end.target) {
+      scope->Taint(v1::Decision::REASON_CHANGED, "what it made was changed before it could be stored", path);
+      return;
+    }
     const auto link = scope->seen.find(Scope::Key(id, true));
     const auto followed = scope->seen.find(Scope::Key(id, false));
     // Where it would have replaced what is there, that goes away with it.

@@ -170,6 +170,7 @@ BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, uint32_t
     *why = *std::move(mismatch);
     return Reuse::kBusy;
   }
+  KeepEnded(model, nullptr);
   const bool carries = record.commands() > 1 || TellsTimes(record.key().executable()) ||
                        std::any_of(record.effects().begin(), record.effects().end(),
                                    [](const v1::Effect& effect) { return effect.times_set(); });

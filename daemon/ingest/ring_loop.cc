@@ -22,7 +22,7 @@ RingLoop::~RingLoop() { Stop(); }
 void RingLoop::Run() {
   int64_t reaped_ns = MonotonicNs();
   while (!stop_.load(std::memory_order_seq_cst)) {
-    if (reader_.Drain(kBatch) > 0) continue;
+    if (reader_.Drain(kBatch) > 0 || reader_.Idle()) continue;
     const int64_t now = MonotonicNs();
     if (now - reaped_ns >= kReapIntervalNs) {
       reader_.ReapReplySlots();

@@ -54,6 +54,11 @@ size_t RingReader::Drain(size_t max_frames) {
   return passed;
 }
 
+bool RingReader::Idle() {
+  const std::lock_guard lock(target_.mutex());
+  return target_.sink().OnIdle();
+}
+
 RingReader::Step RingReader::ReadRecord() {
   std::atomic<uint64_t>& state = ring_.Word(tail_);
   const uint64_t word = state.load(std::memory_order_acquire);

@@ -55,6 +55,8 @@ class RingReader {
   // Delivers what is ready, at most `max_frames`. Returns how many records it passed; 0: nothing is ready.
   // Takes target.mutex().
   size_t Drain(size_t max_frames);
+  // Nothing was drained: lets the sink do something else for a moment. False: it has nothing to do.
+  bool Idle();
 
   // Waits until there may be something to read, Interrupt was called or `timeout_ns` (< 0: for ever) has passed.
   // Costs writers nothing while they are busy, and nobody anything while they are not.

@@ -42,6 +42,8 @@ class SessionFollower {
   virtual Decisions OnProcessGone(uint32_t process, FollowedModel model) = 0;
   // The session's command has ended; the model knows how.
   virtual Decisions OnSessionEnd(FollowedModel model) = 0;
+  // There is no event to be had: see FrameSink::OnIdle.
+  virtual bool OnIdle(FollowedModel, Decisions*) { return false; }
 };
 
 }  // namespace ocpwatch

@@ -95,6 +95,17 @@ std::optional<v1::Reply> Session::Impl::Decide(const v1::Frame& frame, bool must
   return reply;
 }
 
+bool Session::Impl::OnIdle() {
+  if (options.follower == nullptr) return false;
+  if (queries_.load(std::memory_order_relaxed) != 0) LetQueriesIn();
+  absl::MutexLock lock(&mutex);
+  if (deaf_) return false;
+  Decisions decisions;
+  const bool more = options.follower->OnIdle(Model(), &decisions);
+  Keep(decisions);
+  return more;
+}
+
 FollowedModel Session::Impl::Model() { return {trace_, tracker_, ring->header()}; }
 
 void Session::Impl::Note(const Decisions& decisions) {
@@ -346,6 +357,7 @@ void Session::OnFrame(const v1::Frame& frame, std::string_view bytes) { impl_->O
 void Session::OnDamage(uint32_t process, std::string_view what, uint64_t frames) {
   impl_->OnDamage(process, what, frames);
 }
+bool Session::OnIdle() { return impl_->OnIdle(); }
 v1::SessionRecord Session::Finish(const v1::SessionEnd& end, bool linger) { return impl_->Finish(end, linger); }
 bool Session::closed() const { return impl_->WaitClosed(absl::ZeroDuration()); }
 bool Session::WaitClosed(absl::Duration timeout) const { return impl_->WaitClosed(timeout); }

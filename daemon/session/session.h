@@ -65,6 +65,7 @@ class Session final : public IngestTarget, public FrameSink, public CallDecider 
   // FrameSink.
   void OnFrame(const v1::Frame& frame, std::string_view bytes) override;
   void OnDamage(uint32_t process, std::string_view what, uint64_t frames) override;
+  bool OnIdle() override;
 
   // Decisions of the follower that it did not make in answer to an event.
   void Note(const Decisions& decisions);

@@ -53,6 +53,12 @@ class FakeTarget final : public IngestTarget, public FrameSink, public CallDecid
     const std::lock_guard lock(own_);
     damage_.push_back({process, std::string(what), frames});
   }
+  bool OnIdle() override {
+    const std::lock_guard lock(own_);
+    if (idle_work_ == 0) return false;
+    frames_before_idle_work_ = count_;
+    return --idle_work_ > 0;
+  }
   std::optional<v1::Reply> Decide(const v1::Frame& frame, bool must) override {
     if (!must && later_ > 0 && later_-- > 0) return std::nullopt;
     v1::Reply reply;
@@ -85,6 +91,21 @@ class FakeTarget final : public IngestTarget, public FrameSink, public CallDecid
     return out_of_order_;
   }
 
+  // Pieces of something to do once there is nothing to read, how many of them are left, and how many frames had come
+  // before the last that was done.
+  void SetIdleWork(int pieces) {
+    const std::lock_guard lock(own_);
+    idle_work_ = pieces;
+  }
+  int idle_work() const {
+    const std::lock_guard lock(own_);
+    return idle_work_;
+  }
+  uint64_t frames_before_idle_work() const {
+    const std::lock_guard lock(own_);
+    return frames_before_idle_work_;
+  }
+
   // The next so many questions get no answer at once.
   void AnswerLater(int questions) { later_ = questions; }
 
@@ -98,6 +119,8 @@ class FakeTarget final : public IngestTarget, public FrameSink, public CallDecid
   std::set<uint32_t> dead_;
   std::map<uint32_t, int64_t> next_;  // Serial number (TestFrame) that each process has to send next.
   uint64_t count_ = 0;
+  int idle_work_ = 0;
+  uint64_t frames_before_idle_work_ = 0;
   uint64_t bytes_ = 0;
   uint64_t out_of_order_ = 0;
   std::atomic<int> later_{0};

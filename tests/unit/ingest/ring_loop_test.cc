@@ -93,6 +93,18 @@ TEST_CASE("Threads that write at once lose nothing") {
   CHECK(target.damage().empty());
 }
 
+TEST_CASE("What can wait is done once there is nothing to read") {
+  FakeTarget target;
+  target.SetIdleWork(3);
+  RingTestWriter writer(target.ring(), 1);
+  for (int serial = 0; serial < 100; ++serial) writer.Write(TestFrame(1, serial));
+  RingLoop loop(target);
+  const int64_t deadline = MonotonicNs() + 10 * kSecondNs;
+  while (target.idle_work() > 0 && MonotonicNs() < deadline) std::this_thread::yield();
+  CHECK(target.idle_work() == 0);
+  CHECK(target.frames_before_idle_work() == 100);
+}
+
 TEST_CASE("An idle session costs no wake-ups, and the first frame after it comes at once") {
   FakeTarget target;
   RingLoop loop(target);
