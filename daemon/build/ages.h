@@ -23,8 +23,8 @@ struct Dated {
 };
 
 // The first of `files` with an age that is not older or newer than another one as it was, of those that it is compared
-// with (v1::Observation.aged_by). What the effects of `record`
-// are given as their times is compared too: archivers leave what is newer than in the archive. N log N.
+// with (v1::Observation.aged_by). What the effects of `record` are given as their times is compared too: archivers
+// leave what is newer than in the archive. N log N.
 std::optional<Mismatch> FirstOtherAge(std::vector<Dated> files, const v1::ActionRecord& record);
 
 }  // namespace ocpwatch

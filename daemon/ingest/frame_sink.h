@@ -21,8 +21,7 @@ class FrameSink {
   // Frames of `process` (0: not known whose) are missing or were refused. `frames`: how many at least, 0 if unknown.
   virtual void OnDamage(uint32_t process, std::string_view what, uint64_t frames) = 0;
 
-  // There is no frame to be had: time for a millisecond of what has to be done some time. False: there is nothing to
-  // do.
+  // There is no frame to be had: time for a millisecond of what has to be done some time. False: nothing has to.
   virtual bool OnIdle() { return false; }
 };
 
