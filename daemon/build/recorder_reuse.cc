@@ -148,17 +148,19 @@ BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, uint32_t
     const bool writes = !other->changed.empty() || !other->about_to_write.empty();
     if (writes && other.get() != parent && !other->IsAbove(*parent)) beside.push_back(other.get());
   }
-  const auto busy = [&](const std::string& path) {
-    const PathId id = trace.Intern(path);
-    return std::any_of(beside.begin(), beside.end(), [id](const Scope* other) { return other->Writes(id); });
+  const auto busy = [&](PathId path) {
+    return std::any_of(beside.begin(), beside.end(), [path](const Scope* other) { return other->Writes(path); });
   };
   for (const v1::Effect& effect : record.effects()) {
-    if (!busy(effect.path())) continue;
+    if (!busy(trace.Intern(effect.path()))) continue;
     *why = {v1::Decision::REASON_HAZARD, effect.path(), "is being written by another command"};
     return Reuse::kNot;
   }
+  std::vector<PathId> observed;  // The path of each observation.
+  observed.reserve(static_cast<size_t>(record.observations_size()));
   for (const v1::Observation& observation : record.observations()) {
-    if (!busy(observation.path())) continue;
+    observed.push_back(trace.Intern(observation.path()));
+    if (!busy(observed.back())) continue;
     *why = {v1::Decision::REASON_HAZARD, observation.path(), "is being written by another command"};
     return Reuse::kNot;
   }
@@ -183,10 +185,12 @@ BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, uint32_t
     return known->second;
   };
   // What it would have learnt, those above have learnt.
-  std::vector<std::pair<const v1::Observation*, Seen>> learnt;
+  std::vector<Seen> learnt;
+  learnt.reserve(observed.size());
   for (const v1::Observation& observation : record.observations()) {
+    const PathId path = observed[learnt.size()];
     const FileState& state = present.State(observation.path(), observation.nofollow());
-    Seen seen;
+    Seen& seen = learnt.emplace_back();
     seen.type = state.type;
     seen.stamp = state.stamp;
     seen.error = state.error;
@@ -199,22 +203,21 @@ BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, uint32_t
     if (carries && (observation.times() || observation.age())) seen.CountTimesBelow(ager_of(observation));
     if (observation.age()) remade.insert({observation.path(), RealPath(observation.path())});
     if (state.type == v1::FILE_REGULAR) {
-      seen.version = VersionOf(trace.Intern(observation.path()), state.stamp, trace);
+      seen.version = VersionOf(path, state.stamp, trace);
       if (!seen.version->digest.has_value() && observation.content()) {
         seen.version->digest = FromProto(observation.digest());
       }
     }
-    if (observation.content()) NoteDraftRead(parent, /*reader=*/0, trace.Intern(observation.path()), state, trace);
+    if (observation.content()) NoteDraftRead(parent, /*reader=*/0, path, state, trace);
     if (observation.listing()) {
       seen.weight |= kListing;
       if (observation.lists_all()) seen.weight |= kListsAll;
       seen.listing = std::make_shared<const Listing>(List(observation.path()));
       seen.without.assign(observation.without().begin(), observation.without().end());
     }
-    learnt.emplace_back(&observation, std::move(seen));
   }
-  for (auto& [observation, seen] : learnt) {
-    ObserveUp(parent, trace.Intern(observation->path()), observation->nofollow(), std::move(seen), trace);
+  for (size_t i = 0; i < learnt.size(); ++i) {
+    ObserveUp(parent, observed[i], record.observations(static_cast<int>(i)).nofollow(), std::move(learnt[i]), trace);
   }
   for (const v1::Effect& effect : record.effects()) {
     const FileState state = StateOf(effect.path(), /*nofollow=*/true);
@@ -252,8 +255,9 @@ BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, uint32_t
     change.unrepeatable = effect.unrepeatable();
     TakeChange(parent, trace.Intern(effect.path()), change, /*writer=*/nullptr, &trace);
   }
-  for (const v1::Observation& observation : record.observations()) {
-    if (IsOnlyALook(observation) && !observation.replaced()) NoteLook(parent, trace.Intern(observation.path()), 0);
+  for (size_t i = 0; i < observed.size(); ++i) {
+    const v1::Observation& observation = record.observations(static_cast<int>(i));
+    if (IsOnlyALook(observation) && !observation.replaced()) NoteLook(parent, observed[i], 0);
   }
   TakeMadeFrom(parent, record, &trace);
   if (record.first_only() || LeavesWhatItLookedFor(record, parent, &trace)) {
