@@ -2,8 +2,8 @@
 
 Three copies of a project take the same steps: a first build, the same again, after a touch of all sources, after `make
 clean`, after an edit of one source, after the edit was taken back. Each cell is a median over rounds; in a round all three
-take a step before any takes the next. Each round begins with an empty store and an empty ccache. Who goes first changes from
-round to round, so their number is even.
+take a step before any takes the next, some in turns of a fraction of a second. Each round begins with an empty store and an
+empty ccache. Who goes first changes from round to round, so their number is even.
 """
 import argparse
 import glob
@@ -33,6 +33,8 @@ STEPS = ["first", "again", "touch", "clean", "clean again", "edit", "revert"]
 # A clean may leave what was not there before the first build, as that of redis does: what reads the directory runs once.
 ONLY_OURS = ["clean again"]
 WAYS = ["make", "ccache", "ocp-watch"]
+# What is compared by hundredths. Each clean has to be followed by its own build: see SETTLE.
+IN_TURNS = ["first", "edit"]
 # Seconds. For five, ext4 does not give away the inodes of removed files, and searches past them for others: nobody's first
 # build follows the removal of three trees and a store at once.
 SETTLE = 6
@@ -40,8 +42,7 @@ SETTLE = 6
 REPEATED = {"again": 5}
 # Edits in each round, where one takes half a second; elsewhere one.
 EDITS = {"lua -j1": 5, "lua -j2": 5}
-# Rounds for each that is asked for. Two builds of some seconds, one after the other, differ by up to a tenth on a machine
-# that shares its processor; what is measured is some hundredths.
+# Rounds for each that is asked for, where a round is short.
 ROUNDS = {"lua -j1": 3, "lua -j2": 2, "zlib": 2}
 OTHERS = {"hits": hits_bench.measure, "soak": soak_bench.measure}
 
@@ -50,6 +51,7 @@ class Bench:
     def __init__(self, world, name, number):
         source, self.build, self.clean, self.edited, _ = PROJECTS[name]
         self.world = world
+        self.daemon = world.daemon()
         self.number = number
         self.edits = 0
         self.trees = {way: os.path.join(world.home, f"{place}-tree") for way, place in zip(WAYS, "abc")}
@@ -79,19 +81,18 @@ class Bench:
         with open(os.path.join(tree, self.edited), "w", encoding="latin-1") as file:
             file.write(content)
 
-    def seconds(self, way):
-        prefix = [bench.CLI, "build", "--"] if way == "ocp-watch" else []
+    def seconds(self, ways):
+        """What each takes, in turns."""
+        return bench.take_turns([self.run(way) for way in ways])
+
+    def run(self, way):
+        ours = way == "ocp-watch"
         env = dict(self.world.env)
         if way == "ccache":
             env.update(self.ccache)
             del env["CCACHE_DISABLE"]
-        start = time.monotonic()
-        status = subprocess.run([*prefix, "sh", "-c", self.build], cwd=self.trees[way], env=env, stdin=subprocess.DEVNULL,
-                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
-        taken = time.monotonic() - start
-        if status != 0:
-            raise SystemExit(f"{way}: {self.build}: status {status}")
-        return taken
+        prefix = [bench.CLI, "build", "--"] if ours else []
+        return bench.Run([*prefix, "sh", "-c", self.build], self.trees[way], env, self.daemon if ours else None)
 
     def ran(self):
         rows = json.loads(self.world.run([bench.CLI, "explain", "--json"])).get("commands", [])
@@ -106,18 +107,20 @@ def measure(world, name, rounds):
         for step in [each for each in STEPS for _ in range(EDITS.get(name, 1) if each == "edit" else 1)]:
             ways = ["ocp-watch"] if step in ONLY_OURS else WAYS
             runs.edits += step == "edit"
-            for way in ways:
-                runs.prepare(step, runs.trees[way])
-            time.sleep(0.05)  # What is newer than a build must be so for make, too.
             # There and back, for a machine that gets slower or faster meanwhile.
-            for way in ways if (number + runs.edits) % 2 == 0 else reversed(ways):
-                taken[step, way].append(statistics.median(runs.seconds(way) for _ in range(REPEATED.get(step, 1))))
+            ways = ways if (number + runs.edits) % 2 == 0 else ways[::-1]
+            for together in [ways] if step in IN_TURNS else [[way] for way in ways]:
+                for way in together:
+                    runs.prepare(step, runs.trees[way])
+                time.sleep(0.05)  # What is newer than a build must be so for make, too.
+                for way, *seconds in zip(together, *(runs.seconds(together) for _ in range(REPEATED.get(step, 1)))):
+                    taken[step, way].append(statistics.median(seconds))
             ran[step].append(runs.ran())
         bench.say(f"{name}: round {number + 1} of {rounds}")
     bars = PROJECTS[name][4]
     rows = []
     for step in STEPS:
-        plain = taken["first" if step.startswith("clean") else step, "make"]
+        plain = taken["clean" if step in ONLY_OURS else step, "make"]
         ratio = statistics.median(a / b for a, b in zip(taken[step, "ocp-watch"], plain))
         cells = [f"{1000 * statistics.median(taken[step, way]):.0f} ms" if taken[step, way] else "" for way in WAYS]
         bar = bars.get("clean" if step.startswith("clean") else step)

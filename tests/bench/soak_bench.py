@@ -28,7 +28,7 @@ def measure(world, _rounds):
     write("Makefile", f"prog: {objects}\n\tgcc -shared -o $@ {objects}\n%.o: %.c\n\tgcc -c -fPIC $<\n")
     for name in names:
         write(f"{name}.c", f"int {name}(void) {{ return 0; }}\n")
-    pid = json.loads(world.run([bench.CLI, "status", "--json"]))["pid"]
+    pid = world.daemon()
     memory = {}
     for number in range(1, BUILDS + 1):
         name = names[number % SOURCES]
