@@ -41,7 +41,8 @@ bool AddsNothing(const Seen& seen, const Seen& now) {
          (now.version == nullptr || seen.version != nullptr);
 }
 
-// Nobody in the session has changed what is at the path, as far as those above `scope` could tell.
+// Nobody in the session has changed what is at the path, as far as those above `scope` could tell: what one has
+// changed, all above it have.
 bool IsUntouched(const Scope& scope, PathId path) {
   const Scope* top = &scope;
   while (top->parent != nullptr) top = top->parent;
@@ -121,15 +122,17 @@ void BuildRecorder::Impl::Observe(Scope* scope, PathId path, bool nofollow, Seen
 void BuildRecorder::Impl::ObserveUp(Scope* scope, PathId path, bool nofollow, Seen seen, const Trace& trace) {
   seen.order = ++order_;
   Trace* const paths = const_cast<Trace*>(&trace);
+  bool untouched = IsUntouched(*scope, path);
   for (; scope != nullptr; scope = scope->parent, seen.weight &= ~uint32_t{kTimes}) {
     if (const PathId place = ThroughOwnLinks(*scope, path, nofollow, paths); place != path) {
       path = place;
+      untouched = false;
       if (!Counts(scope, trace.Path(path))) return;
       if (seen.version != nullptr) seen.version = VersionOf(path, seen.stamp, trace);
     }
     // What it made itself is nothing that it finds; and who is above has made it too. A directory whose mode it has set
     // still has the names that were in it.
-    const auto changed = scope->changed.find(path);
+    const auto changed = untouched ? scope->changed.end() : scope->changed.find(path);
     const bool lists = seen.listing != nullptr && changed != scope->changed.end() && changed->second.in_place;
     if (changed != scope->changed.end() && !lists) {
       const bool at_mode = (seen.weight & (kStatus | kMode)) != 0;
@@ -153,7 +156,7 @@ void BuildRecorder::Impl::ObserveUp(Scope* scope, PathId path, bool nofollow, Se
       scope->Taint(v1::Decision::REASON_CHANGED, "a file was changed by others while it ran", trace.Path(path));
       continue;
     }
-    if (AddsNothing(before, seen) && IsUntouched(*scope, path)) return;  // Those above were told when it was.
+    if (AddsNothing(before, seen) && untouched) return;  // Those above were told when it was.
     if ((seen.weight & kTimesBelow) != 0) before.CountTimesBelow(seen.aged_by);
     before.weight |= seen.weight;
     before.replaced = before.replaced && seen.replaced;
