@@ -49,10 +49,10 @@ Decisions BuildRecorder::OnFrame(const v1::Frame& frame, const Applied& applied,
   return impl_->OnFrame(frame, applied, model);
 }
 
-std::optional<v1::Reply> BuildRecorder::Decide(const v1::Frame& frame, bool must, FollowedModel model,
-                                               Decisions* decisions) {
+std::optional<v1::Reply> BuildRecorder::Decide(const v1::Frame& frame, bool must, EarlyAnswer early,
+                                               FollowedModel model, Decisions* decisions) {
   absl::MutexLock lock(&mutex_);
-  return impl_->Decide(frame, must, model, decisions);
+  return impl_->Decide(frame, must, early, model, decisions);
 }
 
 void BuildRecorder::OnDamage(uint32_t process, FollowedModel model) {
@@ -279,8 +279,8 @@ std::vector<Scope*> BuildRecorder::Impl::WritersBeside(const Scope& scope, PathI
   return writers;
 }
 
-std::optional<v1::Reply> BuildRecorder::Impl::Decide(const v1::Frame& frame, bool must, FollowedModel model,
-                                                     Decisions* decisions) {
+std::optional<v1::Reply> BuildRecorder::Impl::Decide(const v1::Frame& frame, bool must, EarlyAnswer early,
+                                                     FollowedModel model, Decisions* decisions) {
   v1::Reply reply;
   reply.mutable_proceed();
   Applied applied = last_applied_;
@@ -293,7 +293,7 @@ std::optional<v1::Reply> BuildRecorder::Impl::Decide(const v1::Frame& frame, boo
   if (scope == nullptr) return reply;
   const v1::BeforeCall& call = frame.before();
   const v1::Op op = OpOf(call.function());
-  if (op == v1::OP_EXEC || op == v1::OP_SPAWN) return DecideExec(scope, frame, must, applied, model, decisions);
+  if (op == v1::OP_EXEC || op == v1::OP_SPAWN) return DecideExec(scope, frame, must, early, applied, model, decisions);
   if (op == v1::OP_LIST || op == v1::OP_OPEN_DIR) {
     if (applied.path != kNoPath && Counts(scope, model.trace.Path(applied.path))) {
       ObserveNow(scope, applied.path, /*nofollow=*/false, kListing, model.trace);

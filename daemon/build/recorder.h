@@ -62,7 +62,7 @@ class BuildRecorder final : public SessionFollower {
   v1::BuildTotals Totals() const;
 
   Decisions OnFrame(const v1::Frame& frame, const Applied& applied, FollowedModel model) override;
-  std::optional<v1::Reply> Decide(const v1::Frame& frame, bool must, FollowedModel model,
+  std::optional<v1::Reply> Decide(const v1::Frame& frame, bool must, EarlyAnswer early, FollowedModel model,
                                   Decisions* decisions) override;
   void OnDamage(uint32_t process, FollowedModel model) override;
   void OnCommandStarted(CommandId command, FollowedModel model) override;

@@ -134,7 +134,7 @@ bool BuildRecorder::Impl::WaitsOn(Request* request) const {
 }
 
 std::optional<v1::Reply> BuildRecorder::Impl::DecideExec(Scope* parent, const v1::Frame& frame, bool must,
-                                                         const Applied& applied, FollowedModel model,
+                                                         EarlyAnswer early, const Applied& applied, FollowedModel model,
                                                          Decisions* decisions) {
   v1::Reply proceed;
   proceed.mutable_proceed();
@@ -216,9 +216,10 @@ std::optional<v1::Reply> BuildRecorder::Impl::DecideExec(Scope* parent, const v1
       if (action == nullptr) continue;
       const v1::ActionRecord& record = action->record;
       Mismatch mismatch;
-      v1::Reply reply = KillReply(record, &store_);
+      const v1::Reply reply = KillReply(record, &store_);
       if (reply.ByteSizeLong() > kReplyBytes) continue;  // A store in a very deep directory.
-      const Reuse tried = TryReuse(parent, number, place, start.open, &candidates, &present, &mismatch, model);
+      const Reuse tried =
+          TryReuse(parent, number, place, start.open, &candidates, &present, &mismatch, model, [&] { early(reply); });
       busy = busy || tried == Reuse::kBusy;
       if (tried == Reuse::kDone) {
         store_.NoteHit(action->id, record.duration_ns());
@@ -244,17 +245,18 @@ std::optional<v1::Reply> BuildRecorder::Impl::DecideExec(Scope* parent, const v1
       return std::nullopt;
     }
     store_.NoteMiss();
-    if (why.reason == v1::Decision::REASON_NONE) why = ExplainNew(key);
   }
   totals_.set_ran(totals_.ran() + 1);
   start.outputs = GroupOutputs(start.open);
   FindHolders(spawn ? *caller : *subject, number, start.open, model, &start.outputs);
   SeparateDescriptions(pid, start.open, &start.outputs);
   Substitute(pid, start.open, &start.outputs, proceed.mutable_proceed()->mutable_substitutes());
-  start.decision = NewDecision(number, v1::Decision::OUTCOME_RAN, why);
-  start.decision.set_fingerprint(start.fingerprint);
-  starts_[number] = std::move(start);
+  Start& kept = starts_[number] = std::move(start);
   TellFileOutputs(model);
+  early(proceed);
+  if (why.reason == v1::Decision::REASON_NONE) why = ExplainNew(kept.key);
+  kept.decision = NewDecision(number, v1::Decision::OUTCOME_RAN, why);
+  kept.decision.set_fingerprint(kept.fingerprint);
   return proceed;
 }
 

@@ -49,7 +49,8 @@ class BuildRecorder::Impl {
   std::vector<v1::Substitute> PrepareCommand(std::shared_ptr<Relay> relay);
   v1::BuildTotals Totals() const { return totals_; }
   Decisions OnFrame(const v1::Frame& frame, const Applied& applied, FollowedModel model);
-  std::optional<v1::Reply> Decide(const v1::Frame& frame, bool must, FollowedModel model, Decisions* decisions);
+  std::optional<v1::Reply> Decide(const v1::Frame& frame, bool must, EarlyAnswer early, FollowedModel model,
+                                  Decisions* decisions);
   void OnDamage(uint32_t process, FollowedModel model);
   void OnCommandStarted(CommandId command, FollowedModel model);
   Decisions OnProcessGone(uint32_t process, FollowedModel model);
@@ -183,13 +184,15 @@ class BuildRecorder::Impl {
   void TakeChange(Scope* scope, PathId path, const Change& change, const Scope* writer, Trace* trace);
 
   // ---- recorder_exec.cc
-  std::optional<v1::Reply> DecideExec(Scope* parent, const v1::Frame& frame, bool must, const Applied& applied,
-                                      FollowedModel model, Decisions* decisions);
+  std::optional<v1::Reply> DecideExec(Scope* parent, const v1::Frame& frame, bool must, EarlyAnswer early,
+                                      const Applied& applied, FollowedModel model, Decisions* decisions);
   // Another session runs the action that the request is for.
   bool WaitsOn(Request* request) const;
   // `number`: the process that it would be. `place`: of a candidate that is there. `open`: what it would have open.
+  // `done` is called as soon as all is as the command would have left it.
   Reuse TryReuse(Scope* parent, uint32_t number, size_t place, const std::vector<OpenDescriptor>& open,
-                 CandidateRecords* candidates, std::optional<Present>* present, Mismatch* why, FollowedModel model);
+                 CandidateRecords* candidates, std::optional<Present>* present, Mismatch* why, FollowedModel model,
+                 absl::FunctionRef<void()> done);
   // What the record has read is where it would write to: `cat` refuses then, others see their own words.
   static std::optional<Mismatch> WritesToInput(const v1::ActionRecord& record, const std::vector<OpenDescriptor>& open,
                                                Present* present);

@@ -114,7 +114,8 @@ std::optional<Mismatch> BuildRecorder::Impl::WritesToInput(const v1::ActionRecor
 BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, uint32_t number, size_t place,
                                                          const std::vector<OpenDescriptor>& open,
                                                          CandidateRecords* candidates, std::optional<Present>* states,
-                                                         Mismatch* why, FollowedModel model) {
+                                                         Mismatch* why, FollowedModel model,
+                                                         absl::FunctionRef<void()> done) {
   const StoredAction& action = *candidates->Get(place);
   const v1::ActionRecord& record = action.record;
   Trace& trace = model.trace;
@@ -184,7 +185,7 @@ BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, uint32_t
     if (fresh) ++agers_;
     return known->second;
   };
-  // What it would have learnt, those above have learnt.
+  // What it would have learnt, those above have learnt: of what was there before anything is put back.
   std::vector<Seen> learnt;
   learnt.reserve(observed.size());
   for (const v1::Observation& observation : record.observations()) {
@@ -216,9 +217,16 @@ BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, uint32_t
       seen.without.assign(observation.without().begin(), observation.without().end());
     }
   }
-  for (size_t i = 0; i < learnt.size(); ++i) {
-    ObserveUp(parent, observed[i], record.observations(static_cast<int>(i)).nofollow(), std::move(learnt[i]), trace);
+  const auto learn = [&] {
+    for (size_t i = 0; i < learnt.size(); ++i) {
+      ObserveUp(parent, observed[i], record.observations(static_cast<int>(i)).nofollow(), std::move(learnt[i]), trace);
+    }
+  };
+  bool made_links = false;  // That it may go through, or replace.
+  for (const Scope* above = parent; above != nullptr; above = above->parent) {
+    made_links = made_links || !above->made_links.empty();
   }
+  if (made_links) learn();
   for (const v1::Effect& effect : record.effects()) {
     const FileState state = StateOf(effect.path(), /*nofollow=*/true);
     SettleReaders(state);
@@ -239,6 +247,8 @@ BuildRecorder::Impl::Reuse BuildRecorder::Impl::TryReuse(Scope* parent, uint32_t
             absl::StrCat("what it made could not be put back: ", std::string(status.message()))};
     return Reuse::kNot;
   }
+  done();
+  if (!made_links) learn();
   for (const v1::Effect& effect : record.effects()) {
     Change change;
     change.whole = remade.contains(effect.path());

@@ -10,7 +10,7 @@
 
 namespace ocpwatch {
 
-std::optional<v1::Reply> ProceedAlways::Decide(const v1::Frame&, bool) {
+std::optional<v1::Reply> ProceedAlways::Decide(const v1::Frame&, bool, EarlyAnswer) {
   v1::Reply reply;
   reply.mutable_proceed();
   return reply;

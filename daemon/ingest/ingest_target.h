@@ -12,6 +12,7 @@
 #include <optional>
 #include <string_view>
 
+#include "absl/functional/function_ref.h"
 #include "daemon/ingest/frame_sink.h"
 #include "ocpwatch/v1/intercept.pb.h"
 
@@ -19,19 +20,23 @@ namespace ocpwatch {
 
 class Ring;
 
+using EarlyAnswer = absl::FunctionRef<void(const v1::Reply&)>;
+
 // Answers a synchronous call. `frame` has a BeforeCall with a reply slot; the sink has had it already.
 class CallDecider {
  public:
   virtual ~CallDecider() = default;
   // A Proceed or a Kill; everything else that this session has to say waits for it. Unless it `must` answer: nothing,
   // if it would take longer. Then the process waits on, and the same is asked again some time later.
-  virtual std::optional<v1::Reply> Decide(const v1::Frame& frame, bool must) = 0;
+  // `early` may be called once with what will be returned: the process goes on while the decider does what else is to
+  // be done before the next frame.
+  virtual std::optional<v1::Reply> Decide(const v1::Frame& frame, bool must, EarlyAnswer early) = 0;
 };
 
 // Lets every call happen: record mode.
 class ProceedAlways final : public CallDecider {
  public:
-  std::optional<v1::Reply> Decide(const v1::Frame& frame, bool must) override;
+  std::optional<v1::Reply> Decide(const v1::Frame& frame, bool must, EarlyAnswer early) override;
 };
 
 class IngestTarget {

@@ -115,7 +115,7 @@ bool InterceptConnection::OnFrame(IngestTarget& target, std::string_view message
     const std::lock_guard lock(target.mutex());
     target.sink().OnFrame(*frame, message);
     if (!frame->has_before() || frame->before().reply_slot() == 0) return true;
-    reply = target.decider().Decide(*frame, /*must=*/true);
+    reply = target.decider().Decide(*frame, /*must=*/true, [](const v1::Reply&) {});
   }
   return !reply.has_value() || Send(*reply, -1);
 }

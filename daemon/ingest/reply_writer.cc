@@ -35,11 +35,18 @@ bool ReplyWriter::TryAnswer(const v1::Frame& frame) {
   if (slot.state.load(std::memory_order_acquire) != kWaiting) return true;
   if (std::atomic_ref(slot.process).load(std::memory_order_relaxed) != frame.process()) return true;
 
-  std::optional<v1::Reply> reply = target_.decider().Decide(frame, /*must=*/later_.size() >= kMaxLater);
+  bool answered = false;
+  const auto answer = [&](const v1::Reply& reply) {
+    answered = true;
+    if (reply.ByteSizeLong() <= kReplyBytes) return ring_.Answer(index, reply);
+    // What does not fit a slot would never be answered; a Proceed or Kill has ten bytes.
+    v1::Reply proceed;
+    proceed.mutable_proceed();
+    ring_.Answer(index, proceed);
+  };
+  const std::optional<v1::Reply> reply = target_.decider().Decide(frame, /*must=*/later_.size() >= kMaxLater, answer);
   if (!reply.has_value()) return false;
-  // What does not fit a slot would never be answered; a Proceed or Kill has ten bytes.
-  if (reply->ByteSizeLong() > kReplyBytes) reply->mutable_proceed();
-  ring_.Answer(index, *reply);
+  if (!answered) answer(*reply);
   return true;
 }
 

@@ -9,6 +9,7 @@
 #include <optional>
 #include <vector>
 
+#include "daemon/ingest/ingest_target.h"
 #include "daemon/session/trace.h"
 #include "daemon/session/tracker.h"
 #include "ocpwatch/v1/intercept.pb.h"
@@ -32,8 +33,8 @@ class SessionFollower {
 
   virtual Decisions OnFrame(const v1::Frame& frame, const Applied& applied, FollowedModel model) = 0;
   // The frame has just been given to OnFrame, or there was no answer when it was asked about before; its process waits.
-  // Nothing: ask again later; not if it `must` answer.
-  virtual std::optional<v1::Reply> Decide(const v1::Frame& frame, bool must, FollowedModel model,
+  // Nothing: ask again later; not if it `must` answer. `early`: see CallDecider.
+  virtual std::optional<v1::Reply> Decide(const v1::Frame& frame, bool must, EarlyAnswer early, FollowedModel model,
                                           Decisions* decisions) = 0;
   // Something of `process` (0: of anybody) is missing.
   virtual void OnDamage(uint32_t process, FollowedModel model) = 0;

@@ -85,11 +85,11 @@ void Session::Impl::OnFrame(const v1::Frame& frame, std::string_view bytes) {
   log->WaitForRoom();
 }
 
-std::optional<v1::Reply> Session::Impl::Decide(const v1::Frame& frame, bool must) {
+std::optional<v1::Reply> Session::Impl::Decide(const v1::Frame& frame, bool must, EarlyAnswer early) {
   absl::MutexLock lock(&mutex);
   Decisions decisions;
   std::optional<v1::Reply> reply(std::in_place);
-  if (!deaf_) reply = options.follower->Decide(frame, must, Model(), &decisions);
+  if (!deaf_) reply = options.follower->Decide(frame, must, early, Model(), &decisions);
   if (reply.has_value() && reply->body_case() == v1::Reply::BODY_NOT_SET) reply->mutable_proceed();
   Keep(decisions);
   return reply;
@@ -351,7 +351,9 @@ void Session::Listen() { impl_->Listen(*this); }
 const v1::SessionHeader& Session::header() const { return impl_->options.header; }
 CallDecider& Session::decider() { return impl_->options.follower != nullptr ? *this : IngestTarget::decider(); }
 void Session::Note(const Decisions& decisions) { impl_->Note(decisions); }
-std::optional<v1::Reply> Session::Decide(const v1::Frame& frame, bool must) { return impl_->Decide(frame, must); }
+std::optional<v1::Reply> Session::Decide(const v1::Frame& frame, bool must, EarlyAnswer early) {
+  return impl_->Decide(frame, must, early);
+}
 Ring& Session::ring() { return *impl_->ring; }
 void Session::OnFrame(const v1::Frame& frame, std::string_view bytes) { impl_->OnFrame(frame, bytes); }
 void Session::OnDamage(uint32_t process, std::string_view what, uint64_t frames) {

@@ -71,7 +71,7 @@ class Session final : public IngestTarget, public FrameSink, public CallDecider 
   void Note(const Decisions& decisions);
 
   // CallDecider.
-  std::optional<v1::Reply> Decide(const v1::Frame& frame, bool must) override;
+  std::optional<v1::Reply> Decide(const v1::Frame& frame, bool must, EarlyAnswer early) override;
 
   // The command has ended. Reads what the ring still holds; then the session is FINISHED, or LINGERING if some of its
   // processes live and `linger`. Called twice, the second call can only end the lingering. Returns the session's row.

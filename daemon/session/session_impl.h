@@ -27,7 +27,7 @@ class Session::Impl final : public TrackerObserver {
   void OnDamage(uint32_t process, std::string_view what, uint64_t frames) ABSL_LOCKS_EXCLUDED(mutex);
   void Note(const Decisions& decisions) ABSL_LOCKS_EXCLUDED(mutex);
   bool OnIdle() ABSL_LOCKS_EXCLUDED(mutex);
-  std::optional<v1::Reply> Decide(const v1::Frame& frame, bool must) ABSL_LOCKS_EXCLUDED(mutex);
+  std::optional<v1::Reply> Decide(const v1::Frame& frame, bool must, EarlyAnswer early) ABSL_LOCKS_EXCLUDED(mutex);
   v1::SessionRecord Finish(const v1::SessionEnd& end, bool linger) ABSL_LOCKS_EXCLUDED(mutex, finish_mutex);
   v1::SessionRecord Record() ABSL_LOCKS_EXCLUDED(mutex);
   void WithTrace(absl::FunctionRef<void(const Trace&)> fn) ABSL_LOCKS_EXCLUDED(mutex);

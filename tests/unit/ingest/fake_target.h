@@ -3,6 +3,7 @@
 #define OCPWATCH_TESTS_UNIT_INGEST_FAKE_TARGET_H_
 
 #include <catch2/catch.hpp>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -59,13 +60,17 @@ class FakeTarget final : public IngestTarget, public FrameSink, public CallDecid
     frames_before_idle_work_ = count_;
     return --idle_work_ > 0;
   }
-  std::optional<v1::Reply> Decide(const v1::Frame& frame, bool must) override {
+  std::optional<v1::Reply> Decide(const v1::Frame& frame, bool must, EarlyAnswer early) override {
     if (!must && later_ > 0 && later_-- > 0) return std::nullopt;
     v1::Reply reply;
     if (frame.before().value() == 0) {
       reply.mutable_proceed();
     } else {
       reply.mutable_kill()->set_exit_status(static_cast<int>(frame.before().value()));
+    }
+    if (after_early) {
+      early(reply);
+      after_early();
     }
     return reply;
   }
@@ -109,6 +114,8 @@ class FakeTarget final : public IngestTarget, public FrameSink, public CallDecid
   // The next so many questions get no answer at once.
   void AnswerLater(int questions) { later_ = questions; }
 
+  std::function<void()>
+      after_early;   // Answers early, if there is one, and then calls it. Set before any question comes.
   bool keep = true;  // The frames, not only their number. Set before any comes.
 
  private:

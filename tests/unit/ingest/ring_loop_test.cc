@@ -159,6 +159,25 @@ TEST_CASE("Who gets no answer at once waits, and others are answered meanwhile")
   CHECK(target.damage().empty());
 }
 
+TEST_CASE("Who is answered early goes on while the decider is at work, and is answered once") {
+  FakeTarget target;
+  const ReplySlot& slot = target.ring().header().slots[0];
+  int asked_again = 0;
+  target.after_early = [&] {
+    const int64_t deadline = MonotonicNs() + (asked_again < 2 ? 5 * kSecondNs : 0);
+    while (slot.state.load() != static_cast<uint32_t>(ReplyState::kWaiting) && MonotonicNs() < deadline) {
+      absl::SleepFor(absl::Milliseconds(1));
+    }
+    asked_again += slot.state.load() == static_cast<uint32_t>(ReplyState::kWaiting) ? 1 : 0;
+  };
+  {
+    RingLoop loop(target);
+    RingTestWriter writer(target.ring(), 1);
+    for (const int answer : {5, 6, 7}) CHECK(writer.Ask(Question(1, answer)).kill().exit_status() == answer);
+  }
+  CHECK(asked_again == 2);
+}
+
 TEST_CASE("Not everybody waits: slots are left for those who can be answered") {
   FakeTarget target;
   RingLoop loop(target);
