@@ -47,7 +47,6 @@ size_t RingReader::Drain(size_t max_frames) {
   replies_.AskAgain();
   PublishTail();
   if (passed > 0) {
-    if (asked_) poll_ns_ = kFirstPollNs;
     idle_since_ns_ = 0;
     fruitless_wakes_ = 0;
   }
@@ -160,9 +159,9 @@ void RingReader::Deliver(uint64_t bytes) {
   }
   frames_.store(frames_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   target_.sink().OnFrame(*frame, copy_);
-  if (!frame->has_before() || frame->before().reply_slot() == 0) return;
-  asked_ = true;
-  if (!replies_.Answer(*frame)) EndStream(process, "a reply slot that does not exist");
+  if (frame->has_before() && frame->before().reply_slot() != 0 && !replies_.Answer(*frame)) {
+    EndStream(process, "a reply slot that does not exist");
+  }
 }
 
 void RingReader::EndStream(uint32_t process, std::string_view why) {
@@ -261,8 +260,7 @@ void RingReader::WaitForWork(int64_t timeout_ns) {
   const bool poll = busy_word_ != 0 || now - idle_since_ns_ < kFallAsleepNs;
   const auto waiting = static_cast<uint32_t>(poll ? ReaderState::kPolling : ReaderState::kAsleep);
   if (replies_.anybody_waits()) timeout_ns = kAskAgainNs;
-  if (poll && (timeout_ns < 0 || timeout_ns > poll_ns_)) timeout_ns = poll_ns_;
-  poll_ns_ = std::min(2 * poll_ns_, kPollIntervalNs);
+  if (poll && (timeout_ns < 0 || timeout_ns > kPollIntervalNs)) timeout_ns = kPollIntervalNs;
 
   // Who commits a record after this finds out that he has to ring; who did before is found by SomethingAtTail.
   header_.reader.store(waiting, std::memory_order_seq_cst);

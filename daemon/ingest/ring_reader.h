@@ -42,10 +42,6 @@ namespace ocpwatch {
 inline constexpr int64_t kBusyGraceNs = 50'000'000;
 // How long a living writer may keep others out of a full ring. Less than kStallBoundNs, after which they would give up.
 inline constexpr int64_t kBusyBoundNs = kStallBoundNs / 2;
-// Where calls are answered, who waits is answered after all that was said before. So the reader looks again soon after
-// there was something, then half as often each time, down to kPollIntervalNs: in a first build of zlib (775 answers)
-// they wait 83 ms in all for their turn, not 105.
-inline constexpr int64_t kFirstPollNs = 200'000;
 // With nothing to read for so long, writers have to ring: a wake-up for each 20 ms of work, none in an idle session.
 inline constexpr int64_t kFallAsleepNs = 200'000'000;
 // Numbers of processes whose stream has ended; more than that no honest session has. Any further is damage each time.
@@ -115,8 +111,6 @@ class RingReader {
   uint64_t busy_word_ = 0;       // The unfinished record at tail_, 0: none.
   int64_t busy_since_ns_ = 0;
   int64_t idle_since_ns_ = 0;  // 0: not idle.
-  int64_t poll_ns_ = kPollIntervalNs;
-  bool asked_ = false;  // Somebody has waited for an answer.
   int fruitless_wakes_ = 0;
   bool back_off_ = false;  // The ring was garbage: no hurry to look at it again.
   uint64_t seen_lost_frames_ = 0;
